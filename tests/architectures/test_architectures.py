@@ -52,8 +52,9 @@ def test_card_is_complete_and_fits_the_screen(card: architectures.Card) -> None:
 def test_network_takes_its_smallest_size_and_any_channels(name: str) -> None:
     size = architectures.card(name).min_image_size
     for channels in (1, 3):
-        network = architectures.create(name, num_classes=7, in_channels=channels, image_size=size).eval()
-        assert network(torch.randn(2, channels, size, size)).shape == (2, 7)
+        with torch.device("meta"):  # shapes only: no memory, no arithmetic
+            network = architectures.create(name, num_classes=7, in_channels=channels, image_size=size).eval()
+            assert network(torch.empty(2, channels, size, size)).shape == (2, 7)
 
 
 def test_too_small_an_image_is_refused_with_the_size_that_works() -> None:
