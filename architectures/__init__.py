@@ -64,18 +64,24 @@ def create(
     if image_size < facts.min_image_size:
         raise ValueError(f"{name} needs images of at least {facts.min_image_size} px (image_size is {image_size})")
     constructor = importlib.import_module(f"architectures.{facts.module}").NETWORKS[name]
-    _check_options(name, constructor, options)
+    check_options(name, options, knobs_of(constructor))
     network: nn.Module = constructor(**shape, **options)
     return network
 
 
-def _check_options(name: str, constructor: Callable[..., object], options: dict[str, Any]) -> None:
-    parameters = inspect.signature(constructor).parameters.values()
-    knobs = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in _SHAPE_ARGUMENTS]
+def check_options(name: str, options: Iterable[str], knobs: Iterable[str]) -> None:
+    """ValueError with the nearest one for an option that is not among the network's `knobs`."""
+    knobs = list(knobs)
     for option in options:
         if option not in knobs:
             known = f"it has: {', '.join(knobs)}" if knobs else "it has none"
             raise ValueError(f'{name} has no option "{option}"{_nearest(option, knobs)}; {known}')
+
+
+def knobs_of(constructor: Callable[..., object]) -> list[str]:
+    """The options of a constructor: its keyword-only parameters besides the shape of input and output."""
+    parameters = inspect.signature(constructor).parameters.values()
+    return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in _SHAPE_ARGUMENTS]
 
 
 def _build_users_own(name: str, shape: dict[str, int], options: dict[str, Any]) -> "nn.Module":

@@ -1,5 +1,6 @@
 """The public face of the architectures package and every figure on its cards."""
 
+import importlib
 import subprocess
 import sys
 
@@ -46,6 +47,14 @@ def test_card_is_complete_and_fits_the_screen(card: architectures.Card) -> None:
         card.reported,
     ):
         assert text.strip()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_card_lists_the_options_that_the_constructor_takes(name: str) -> None:
+    card = architectures.card(name)
+    constructor = importlib.import_module(f"architectures.{card.module}").NETWORKS[name]
+    bound = set(constructor.keywords)  # what makes this size this size is no knob of it
+    assert set(card.knobs) - bound == set(architectures.knobs_of(constructor)) - bound
 
 
 @pytest.mark.parametrize("name", NAMES)

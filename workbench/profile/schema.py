@@ -11,9 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Scalar = bool | int | float | str
 
-DatasetName = Literal[
-    "digits", "mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100", "svhn", "folder"
-]
+DatasetName = Literal["digits", "mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100", "svhn", "folder"]
 
 
 class Section(BaseModel):
@@ -26,7 +24,7 @@ class Model(Section):
     """The network."""
 
     arch: str = Field(
-        "resnet18",
+        default="resnet18",
         min_length=1,
         description="network: a name of the architectures package, or module:callable for one of your own",
     )
@@ -39,51 +37,64 @@ class Model(Section):
 class Data(Section):
     """The images."""
 
-    dataset: DatasetName = Field("cifar10", description="data set; digits is embedded, folder is your own images")
+    dataset: DatasetName = Field(
+        default="cifar10", description="data set; digits is embedded, folder is your own images"
+    )
     root: str = Field(
-        "",
+        default="",
         description="folder where the files are; for dataset folder, the one that holds train/ (and test/); "
         "empty: the user's cache folder",
     )
     image_size: int = Field(
-        224, ge=8, le=4096, description="height and width that the network sees, pixels", json_schema_extra={"unit": "px"}
+        default=224,
+        ge=8,
+        le=4096,
+        description="height and width that the network sees",
+        json_schema_extra={"unit": "px"},
     )
-    batch_size: int = Field(128, ge=1, description="images per optimiser step", json_schema_extra={"unit": "images"})
+    batch_size: int = Field(
+        default=128, ge=1, description="images per optimiser step", json_schema_extra={"unit": "images"}
+    )
     augment: Literal["none", "standard"] = Field(
-        "standard",
+        default="standard",
         description="training images only; standard: random crop with padding, and a horizontal flip "
         "where a mirrored image keeps its class",
     )
     val_fraction: float = Field(
-        0.0, ge=0.0, le=0.5, description="part of the training images held out for validation; 0 holds out none"
+        default=0.0, ge=0.0, le=0.5, description="part of the training images held out for validation; 0 holds out none"
     )
     workers: int = Field(
-        2, ge=0, le=256, description="processes that decode images of dataset folder; 0 decodes in the trainer itself"
+        default=2,
+        ge=0,
+        le=256,
+        description="processes that decode images of dataset folder; 0 decodes in the trainer itself",
     )
     max_corrupt: int = Field(
-        10, ge=0, description="images of dataset folder that may be unreadable (named and skipped) before it is an error"
+        default=10,
+        ge=0,
+        description="images of dataset folder that may be unreadable (named and skipped) before it is an error",
     )
 
 
 class Adam(Section):
     """Adam (Kingma and Ba, 2015); weight decay is the L2 term of the paper's gradient, not decoupled."""
 
-    name: Literal["adam"] = Field("adam", description="optimiser")
-    lr: float = Field(0.001, gt=0.0, description="learning rate")
-    beta1: float = Field(0.9, ge=0.0, lt=1.0, description="decay of the gradient's running mean")
-    beta2: float = Field(0.999, ge=0.0, lt=1.0, description="decay of the squared gradient's running mean")
-    eps: float = Field(1e-8, gt=0.0, description="term added to the denominator for stability")
-    weight_decay: float = Field(0.0, ge=0.0, description="L2 penalty on every parameter")
+    name: Literal["adam"] = Field(default="adam", description="optimiser")
+    lr: float = Field(default=0.001, gt=0.0, description="learning rate")
+    beta1: float = Field(default=0.9, ge=0.0, lt=1.0, description="decay of the gradient's running mean")
+    beta2: float = Field(default=0.999, ge=0.0, lt=1.0, description="decay of the squared gradient's running mean")
+    eps: float = Field(default=1e-8, gt=0.0, description="term added to the denominator for stability")
+    weight_decay: float = Field(default=0.0, ge=0.0, description="L2 penalty on every parameter")
 
 
 class SGD(Section):
     """Stochastic gradient descent with momentum as torch.optim.SGD defines it."""
 
-    name: Literal["sgd"] = Field("sgd", description="optimiser")
-    lr: float = Field(0.01, gt=0.0, description="learning rate")
-    momentum: float = Field(0.9, ge=0.0, lt=1.0, description="momentum; 0 is plain SGD")
-    nesterov: bool = Field(False, description="Nesterov's momentum (needs momentum above 0)")
-    weight_decay: float = Field(0.0, ge=0.0, description="L2 penalty on every parameter")
+    name: Literal["sgd"] = Field(default="sgd", description="optimiser")
+    lr: float = Field(default=0.01, gt=0.0, description="learning rate")
+    momentum: float = Field(default=0.9, ge=0.0, lt=1.0, description="momentum; 0 is plain SGD")
+    nesterov: bool = Field(default=False, description="Nesterov's momentum (needs momentum above 0)")
+    weight_decay: float = Field(default=0.0, ge=0.0, description="L2 penalty on every parameter")
 
 
 Optim = Annotated[Adam | SGD, Field(discriminator="name")]
@@ -92,29 +103,31 @@ Optim = Annotated[Adam | SGD, Field(discriminator="name")]
 class Constant(Section):
     """The learning rate stays as it is."""
 
-    name: Literal["constant"] = Field("constant", description="learning-rate schedule")
+    name: Literal["constant"] = Field(default="constant", description="learning-rate schedule")
 
 
 class Train(Section):
     """The loop."""
 
-    epochs: int = Field(10, ge=1, description="passes over the training images", json_schema_extra={"unit": "epochs"})
+    epochs: int = Field(
+        default=10, ge=1, description="passes over the training images", json_schema_extra={"unit": "epochs"}
+    )
     device: str = Field(
-        "auto",
+        default="auto",
         pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
         description="auto (CUDA, else MPS, else CPU), cpu, cuda, cuda:N or mps",
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="fp32, or bf16 autocast; auto: bf16 on a CUDA device that has it, else fp32"
+        default="auto", description="fp32, or bf16 autocast; auto: bf16 on a CUDA device that has it, else fp32"
     )
     threads: int = Field(
-        0,
+        default=0,
         ge=0,
         le=1024,
         description="CPU threads; 0: torch's own choice. The number is part of what makes a run repeatable to the bit",
     )
     flush_seconds: float = Field(
-        1.0,
+        default=1.0,
         gt=0.0,
         le=3600.0,
         description="how often metrics are read back from the device and written",
@@ -125,21 +138,25 @@ class Train(Section):
 class Checkpoint(Section):
     """When the run is saved; a stopped run is always saved."""
 
-    every_epochs: int = Field(1, ge=1, description="save after every so many epochs", json_schema_extra={"unit": "epochs"})
-    every_minutes: float = Field(
-        10.0, gt=0.0, description="and inside an epoch after so many minutes", json_schema_extra={"unit": "min"}
+    every_epochs: int = Field(
+        default=1, ge=1, description="save after every so many epochs", json_schema_extra={"unit": "epochs"}
     )
-    best: bool = Field(True, description="keep the best epoch's checkpoint as best.pt beside last.pt")
+    every_minutes: float = Field(
+        default=10.0, gt=0.0, description="and inside an epoch after so many minutes", json_schema_extra={"unit": "min"}
+    )
+    best: bool = Field(default=True, description="keep the best epoch's checkpoint as best.pt beside last.pt")
 
 
 class Profile(Section):
     """Everything that decides a run. A profile file holds any part of it; the rest has defaults."""
 
     name: str = Field(
-        "", max_length=40, description="what the run directory is called beside time and suffix; empty: the network's name"
+        default="",
+        max_length=40,
+        description="what the run directory is called beside time and suffix; empty: the network's name",
     )
-    seed: int = Field(0, ge=0, lt=2**63, description="every random draw of the run derives from it")
-    extends: str | None = Field(None, description="a profile whose values hold where this one says nothing")
+    seed: int = Field(default=0, ge=0, lt=2**63, description="every random draw of the run derives from it")
+    extends: str | None = Field(default=None, description="a profile whose values hold where this one says nothing")
     model: Model = Field(default_factory=Model)
     data: Data = Field(default_factory=Data)
     optim: Optim = Field(default_factory=Adam)

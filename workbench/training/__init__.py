@@ -1,0 +1,1 @@
+"""The loop and what it is made of. A profile goes in, a run directory comes out."""

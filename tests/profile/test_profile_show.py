@@ -1,0 +1,118 @@
+"""Saved profiles read back equal; the shown one tells where values come from; editors get a schema."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from workbench.profile import Profile, builtin_folder, check, dump, load, load_exact, schema_json, show
+from workbench.profile.schema import SGD, Adam, Checkpoint, Data, Model, Train
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+SCALARS = st.one_of(st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), TEXT)
+POSITIVE = st.floats(min_value=0.0, exclude_min=True, allow_infinity=False)
+PART = st.floats(min_value=0.0, max_value=1.0, exclude_max=True)
+PROFILES = st.builds(
+    Profile,
+    name=st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
+    seed=st.integers(0, 2**63 - 1),
+    extends=st.none(),
+    model=st.builds(Model, arch=TEXT.filter(bool), options=st.dictionaries(TEXT, SCALARS, max_size=3)),
+    data=st.builds(Data, root=TEXT, batch_size=st.integers(1, 2**40), val_fraction=st.floats(0.0, 0.5)),
+    optim=st.one_of(st.builds(Adam, lr=POSITIVE, eps=POSITIVE, beta1=PART), st.builds(SGD, lr=POSITIVE)),
+    train=st.builds(Train, device=st.sampled_from(["auto", "cuda:3"]), epochs=st.integers(1, 10**6)),
+    checkpoint=st.builds(Checkpoint, every_minutes=POSITIVE, best=st.booleans()),
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(PROFILES)
+def test_a_saved_profile_reads_back_equal(tmp_path, profile):
+    path = tmp_path / "profile.toml"
+    path.write_bytes(dump(profile, header="written by a test\nsecond line").encode())
+    assert load_exact(path).profile == profile
+
+
+def test_a_saved_profile_says_everything(folder):
+    text = dump(Profile(extends="base"), header="run 1\x1b")
+    assert text.startswith("# run 1\\x1b\n\nname = ")
+    saved = tomllib.loads(text)
+    assert "extends" not in saved
+    assert saved["optim"]["eps"] == 1e-8
+    assert saved["model"]["options"] == {}
+
+
+def test_the_shown_profile_tells_where_each_value_comes_from(folder, options):
+    Path("base.toml").write_text('[model]\narch = "alexnet"\n[optim]\nlr = 0.5\n')
+    Path("my.toml").write_text('extends = "base"\n[data]\nworkers = 1\n')
+    resolved = load(
+        "my", options=options("--seed", "3", "--model.options", "w=2"), environ={"CNNWB_TRAIN__EPOCHS": "4"}
+    )
+    text = show(resolved)
+    assert tomllib.loads(text) == tomllib.loads(dump(resolved.profile))
+    rows = [tuple(part.strip() for part in line.split("  # ")) for line in text.splitlines() if "  # " in line]
+    assert {
+        ("seed = 3", "command line"),
+        ("w = 2", "command line"),
+        ('arch = "alexnet"', "base.toml:2"),
+        ("lr = 0.5", "base.toml:4"),
+        ("workers = 1", "my.toml:3"),
+        ("epochs = 4", "environment CNNWB_TRAIN__EPOCHS"),
+        ("beta1 = 0.9", "default"),
+    } <= set(rows)
+    assert len({line.index("  # ") for line in text.splitlines() if "  # " in line}) == 1  # one column
+
+
+def test_a_long_value_does_not_push_all_comments_aside(folder, options):
+    Path("my.toml").write_text(f'[data]\nroot = "{"x" * 90}"')
+    lines = show(load("my", environ={})).splitlines()
+    assert max(len(line) for line in lines if "xxx" not in line) < 80
+
+
+def test_check_lists_the_faults(folder):
+    Path("my.toml").write_text("seed = -1")
+    assert [problem.key for problem in check("my", environ={})] == ["seed"]
+    assert check("quick", environ={}) == []
+
+
+def test_the_schema_carries_the_texts_of_the_fields():
+    schema = json.loads(schema_json())
+    assert "$schema" not in schema
+    size = schema["$defs"]["Data"]["properties"]["image_size"]
+    assert (size["minimum"], size["maximum"], size["unit"]) == (8, 4096, "px")
+    assert size["description"] == "height and width that the network sees"
+    assert schema["additionalProperties"] is False
+
+
+TAPLO = shutil.which("taplo") or shutil.which("taplo", path=str(Path(sys.executable).parent))
+
+
+@pytest.mark.skipif(TAPLO is None, reason="taplo is not installed: the schema is not tried in an editor's checker")
+def test_taplo_accepts_good_profiles_and_flags_wrong_ones(folder):
+    Path("profile.schema.json").write_text(schema_json())
+    good = {
+        "lr": "[optim]\nlr = 1",
+        "sgd": '[optim]\nname = "sgd"\nmomentum = 0.5\n[model.options]\nwidth = 2\n',
+        "resolved": dump(Profile(optim=SGD())),
+    }
+    good |= {path.stem: path.read_text() for path in builtin_folder().glob("*.toml")}
+    wrong = {
+        "top": "epocs = 1",
+        "inner": "[train]\nepocs = 1",
+        "bound": "[train]\nepochs = 0",
+        "optim": "[optim]\nmomntum = 1",
+        "other": '[optim]\nname = "adam"\nmomentum = 0.5',
+        "word": '[data]\ndataset = "cifr10"',
+    }
+    said = {}
+    for name, text in {**good, **wrong}.items():
+        Path(f"{name}.toml").write_text(text)
+        command = [TAPLO, "check", "--schema", (folder / "profile.schema.json").as_uri(), f"{name}.toml"]
+        said[name] = subprocess.run(command, capture_output=True, timeout=30).returncode
+    assert {name for name, code in said.items() if code == 0} == set(good)

@@ -1,0 +1,148 @@
+"""The command line. Parsing and dispatch only: what a command needs is imported when it runs.
+
+Exit codes: 0 done, 1 the run failed, 2 a wrong profile or command line, 75 preempted, 130 interrupted.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import workbench
+
+USAGE = """\
+cnn-workbench --headless --profile FILE [--section.key VALUE ...]
+       cnn-workbench --headless --resume RUN
+       cnn-workbench profile check|show FILE [--section.key VALUE ...]
+       cnn-workbench profile schema"""
+
+EXAMPLES = """\
+examples:
+  cnn-workbench --headless --profile quick.toml                 train on the embedded digits, a minute on a laptop
+  cnn-workbench --headless --profile base.toml --optim.lr 0.01  the shared base config, one value changed
+  cnn-workbench --headless --resume last                        go on with the newest run
+  cnn-workbench profile show base.toml                          every value and where it came from
+
+A profile is looked up as a path, then in ./profiles, then among the built-in ones. Every key can also be set
+by an environment variable: CNNWB_OPTIM__LR=0.01. Results go to ./runs (or --runs DIR, or CNNWB_RUNS).
+
+exit codes: 0 finished, 1 the run failed, 2 wrong profile or command line, 75 preempted (SIGTERM, SIGUSR2, SIGHUP),
+130 interrupted (Ctrl-C); a stopped run is saved and goes on with --resume.
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; returns the exit code. A user's mistake is one clear line on stderr, never a traceback."""
+    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        if arguments[:1] == ["profile"]:
+            return _profile_command(arguments[1:])
+        return _main_command(arguments)
+    except BrokenPipeError:  # `cnn-workbench profile show base.toml | head`
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # nothing may complain on the way out
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        if not hasattr(error, "exit_code"):
+            raise
+        for line in str(error).splitlines():
+            print(f"cnn-workbench: {line}", file=sys.stderr)
+        return int(error.exit_code)
+
+
+def _main_command(arguments: list[str]) -> int:
+    from workbench.profile import add_options, load, read_options
+
+    parser = _parser("cnn-workbench", usage=USAGE, description=workbench.__doc__, epilog=EXAMPLES)
+    parser.add_argument("--version", action="version", version=f"cnn-workbench {workbench.__version__}")
+    parser.add_argument("--headless", action="store_true", help="train without the screen, as a script would")
+    parser.add_argument("--profile", metavar="FILE", help="what to train: a path or a name (quick, base, mnist, ...)")
+    parser.add_argument("--resume", metavar="RUN", help="go on with a run: its id, a unique beginning of it, or last")
+    parser.add_argument("--runs", metavar="DIR", help="where runs are kept (default: $CNNWB_RUNS or ./runs)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object about the run on stdout at the end")
+    add_options(parser)
+    options = _parse(parser, arguments)
+    if not options.headless:
+        if arguments:
+            parser.error("add --headless to train (the screen is not part of this version)")
+        parser.print_help()
+        return 2
+    if bool(options.profile) == bool(options.resume):
+        parser.error("give either --profile FILE or --resume RUN")
+    root = Path(options.runs or os.environ.get("CNNWB_RUNS") or "runs").expanduser()
+    layer = read_options(options)
+    if options.resume:
+        from workbench.headless import resume
+
+        if layer.data:
+            parser.error("--resume goes on with the run's own profile; it takes no other settings")
+        return resume(options.resume, root, as_json=options.json)
+    resolved = load(options.profile, options=layer)
+    from workbench.preflight import check_network
+
+    check_network(resolved)
+    from workbench.headless import train
+
+    return train(resolved, root, as_json=options.json)
+
+
+def _profile_command(arguments: list[str]) -> int:
+    from workbench.profile import add_options, load, read_options, schema_json, show
+
+    parser = _parser(
+        "cnn-workbench profile", description="Check or show a profile, or print the schema of all profiles."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="check|show|schema")
+    for name, text in (
+        ("check", "say whether a profile is right, and what is wrong with it"),
+        ("show", "print a profile with every value, and where each came from"),
+    ):
+        command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        command.add_argument("file", metavar="FILE", help="a path or a name")
+        add_options(command)
+    commands.add_parser("schema", help="print the JSON Schema of a profile, for editors and taplo")
+    options = _parse(parser, arguments)
+    if options.command == "schema":
+        print(schema_json())
+        return 0
+    from workbench.preflight import check_network
+
+    resolved = load(options.file, options=read_options(options))
+    check_network(resolved)
+    print(show(resolved) if options.command == "show" else f"{options.file}: ok")
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """Mistakes are one line, with the exit code of the contract."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def _parser(prog: str, **texts: str | None) -> _Parser:
+    return _Parser(prog=prog, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **texts)  # type: ignore[arg-type]
+
+
+def _parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
+    """Parse everything; what is unknown is named, with the nearest flag that exists."""
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        kind = "option" if unknown[0].startswith("-") else "argument"
+        parser.error(f"unknown {kind} {unknown[0]}{_nearest(parser, unknown[0])}")
+    return options
+
+
+def _nearest(parser: argparse.ArgumentParser, word: str) -> str:
+    from difflib import get_close_matches
+
+    from workbench.profile import suggest_flag
+
+    if not word.startswith("-"):
+        return ""
+    own = [flag for action in parser._actions for flag in action.option_strings if "." not in flag]
+    close = get_close_matches(word.partition("=")[0], own, n=1, cutoff=0.75)
+    found = close[0] if close else suggest_flag(word)
+    return f" (did you mean {found}?)" if found else ""

@@ -1,0 +1,159 @@
+"""The schema as a flat table: one entry for each dotted key a person can set.
+
+The command line's flags, the names of the environment variables, the did-you-means and the form
+are all read from it, so a field added to the schema appears everywhere at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import typing
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from workbench.profile.schema import DISCRIMINATED, Profile
+
+if typing.TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+
+@dataclass(frozen=True)
+class Key:
+    """A setting: `optim.momentum`.
+
+    `bounds` is text, such as "0 to 0.5"; `choices` are the allowed words, if the setting takes only
+    some; `owners` names the choices of the section (`sgd`) that have the key, () for all of them.
+    """
+
+    path: str
+    annotation: Any
+    description: str
+    unit: str
+    bounds: str
+    default: Any
+    choices: tuple[str, ...]
+    owners: tuple[str, ...]
+
+    @property
+    def kind(self) -> str:
+        """What a value looks like: "int", "float", "true|false", "{adam,sgd}", "KEY=VALUE" or "text"."""
+        if self.choices:
+            return "{" + ",".join(self.choices) + "}"
+        if typing.get_origin(self.annotation) is dict:
+            return "KEY=VALUE"
+        return {bool: "true|false", int: "int", float: "float"}.get(self.annotation, "text")
+
+    @property
+    def help(self) -> str:
+        """One line: description, unit, bounds, default and whose setting it is."""
+        facts = [self.unit] if self.unit and self.unit not in self.description else []
+        facts += [self.bounds] if self.bounds else []
+        facts += [f"{' and '.join(self.owners)} only"] if self.owners else []
+        if self.default not in ("", None) and self.default != {}:
+            facts += [f"default: {self.default if isinstance(self.default, str) else json.dumps(self.default)}"]
+        return self.description + (f" ({'; '.join(facts)})" if facts else "")
+
+
+@functools.cache
+def keys() -> dict[str, Key]:
+    """Every key by its dotted path, in the schema's order; `extends` is not one: only a file can extend."""
+    table: dict[str, Key] = {}
+    for name, field in Profile.model_fields.items():
+        if name == "extends":
+            continue
+        if name in DISCRIMINATED:
+            table |= _chosen_section(name)
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            for inner, inner_field in field.annotation.model_fields.items():
+                table[f"{name}.{inner}"] = _key(f"{name}.{inner}", inner_field)
+        else:
+            table[name] = _key(name, field)
+    return table
+
+
+def default_choice(section: str) -> str:
+    """The `name` a discriminated section has when no layer says one."""
+    return next(iter(DISCRIMINATED[section]))
+
+
+def owners_of(section: str, key: str) -> tuple[str, ...]:
+    """Names of the choices of a discriminated section that have `key`."""
+    return tuple(name for name, model in DISCRIMINATED[section].items() if key in model.model_fields)
+
+
+def _chosen_section(section: str) -> dict[str, Key]:
+    """Keys of all choices of a section, `name` first; a key of several has the first one's text."""
+    choices = DISCRIMINATED[section]
+    fields: dict[str, FieldInfo] = {}
+    for model in choices.values():
+        fields = {**model.model_fields, **fields}
+    if "name" not in fields:
+        raise TypeError(f"section {section} is chosen by its name, but has no field of that name")
+    table = {}
+    for name in sorted(fields, key=lambda key: key != "name"):
+        owners = owners_of(section, name)
+        path = f"{section}.{name}"
+        table[path] = _key(
+            path,
+            fields[name],
+            owners=() if len(owners) == len(choices) else owners,
+            choices=tuple(choices) if name == "name" else (),
+            differs=len({repr(choices[owner].model_fields[name].default) for owner in owners}) > 1,
+        )
+    return table
+
+
+def _key(
+    path: str,
+    field: FieldInfo,
+    *,
+    owners: tuple[str, ...] = (),
+    choices: tuple[str, ...] = (),
+    differs: bool = False,
+) -> Key:
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    if not choices and typing.get_origin(field.annotation) is Literal:
+        choices = typing.get_args(field.annotation)
+    default = field.get_default(call_default_factory=True, validated_data={})
+    if path.endswith(".name") and path.split(".")[0] in DISCRIMINATED:
+        default = default_choice(path.split(".")[0])
+    elif differs:
+        section, _, name = path.partition(".")
+        models = DISCRIMINATED[section]
+        default = ", ".join(f"{models[o].model_fields[name].default} for {o}" for o in owners_of(section, name))
+    return Key(
+        path=path,
+        annotation=field.annotation,
+        description=field.description or "",
+        unit=str(extra.get("unit", "")),
+        bounds=_bounds(field),
+        default=None if default is PydanticUndefined else default,
+        choices=choices,
+        owners=owners,
+    )
+
+
+def number(value: float) -> str:
+    """A bound as text: 0 rather than 0.0, and 2**63 rather than its 19 digits."""
+    if value > 2**53 and isinstance(value, int) and value.bit_count() == 1:
+        return f"2**{value.bit_length() - 1}"
+    return str(int(value)) if value == int(value) else f"{value:g}"
+
+
+def _bounds(field: FieldInfo) -> str:
+    low = high = ""
+    for rule in field.metadata:
+        if isinstance(rule, Ge):
+            low = f"at least {number(typing.cast(float, rule.ge))}"
+        elif isinstance(rule, Gt):
+            low = f"above {number(typing.cast(float, rule.gt))}"
+        elif isinstance(rule, Le):
+            high = f"at most {number(typing.cast(float, rule.le))}"
+        elif isinstance(rule, Lt):
+            high = f"below {number(typing.cast(float, rule.lt))}"
+    return ", ".join(part for part in (low, high) if part)

@@ -1,0 +1,57 @@
+"""What a loop tells whoever started it, and what that one can ask of it."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Where a run is. Accuracies are fractions, times are seconds."""
+
+    phase: Literal["train", "val", "test"]
+    epoch: int
+    """The epoch under way, from 1."""
+    epochs: int
+    done: int
+    """Steps (or evaluation batches) done in this phase."""
+    total: int
+    loss: float | None
+    """Training loss, as of the last flush."""
+    top1: float | None
+    images_per_second: float | None
+    eta: float | None
+
+
+class Observer(Protocol):
+    """Called from the thread that trains; must return at once and not raise."""
+
+    def note(self, text: str) -> None:
+        """A line of narration."""
+
+    def progress(self, snapshot: Snapshot) -> None:
+        """After every step and every evaluation batch."""
+
+    def epoch_done(self, record: dict[str, float | int | str]) -> None:
+        """The epoch's line of metrics.jsonl."""
+
+
+class StopRequest:
+    """Set by a signal handler or another thread; the loop looks at it between steps."""
+
+    def __init__(self) -> None:
+        self.cause: str | None = None
+        """The signal's name or who asked; None while nobody did."""
+
+    def arm(self) -> None:
+        """There is a run from here on: whoever asks to stop, the loop will save and end."""
+
+    def requested(self) -> bool:
+        return self.cause is not None
+
+    def set(self, cause: str) -> None:
+        self.cause = self.cause or cause
+
+    @property
+    def preempts(self) -> bool:
+        """Whether a scheduler or a lost terminal asked, rather than the person."""
+        return self.cause in ("SIGTERM", "SIGUSR2", "SIGHUP")

@@ -1,0 +1,58 @@
+"""Signals of a headless run.
+
+SIGINT, SIGTERM, SIGUSR2 and SIGHUP ask the loop to finish its step, save and end; a second SIGINT ends it at once.
+Before there is a run there is nothing to save, and any of them ends the program.
+"""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from workbench.training.observer import StopRequest
+
+PREEMPTED = 75
+"""Exit status that schedulers requeue on (EX_TEMPFAIL)."""
+INTERRUPTED = 128 + signal.SIGINT
+
+HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2, signal.SIGHUP)
+
+
+class EndedBeforeStart(BaseException):
+    """A signal came before there was a run; `exit_code` is what the program ends with."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = INTERRUPTED if number == signal.SIGINT else PREEMPTED
+
+
+class SignalStop(StopRequest):
+    """A stop request that signals set. Until `armed`, a signal raises EndedBeforeStart instead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.armed = False
+
+    def arm(self) -> None:
+        self.armed = True
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        if not self.armed:
+            raise EndedBeforeStart(number)
+        if number == signal.SIGINT and self.cause == "SIGINT":
+            raise KeyboardInterrupt
+        self.set(signal.Signals(number).name)
+
+
+@contextmanager
+def listening() -> Iterator[SignalStop]:
+    """Handle the signals inside the block (main thread only) and put the old handlers back after it."""
+    stop = SignalStop()
+    # Under nohup SIGHUP is ignored, and stays so: that is what nohup is for.
+    wanted = [n for n in HANDLED if n != signal.SIGHUP or signal.getsignal(n) != signal.SIG_IGN]
+    before = {number: signal.signal(number, stop.handle) for number in wanted}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
