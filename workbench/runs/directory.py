@@ -16,12 +16,12 @@ from workbench.base.errors import UserError, did_you_mean
 SCHEMA = 1
 """Version of what a run directory holds; readers accept every older one."""
 
-_ID = re.compile(r"^[a-z0-9][a-z0-9._-]{0,79}$")
+_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 _SUFFIX_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # 32 letters that cannot be mistaken for one another
 
 
 def is_run_id(name: str) -> bool:
-    return _ID.match(name) is not None
+    return _ID.fullmatch(name) is not None
 
 
 def new_id(slug: str) -> str:

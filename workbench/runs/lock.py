@@ -17,6 +17,9 @@ from workbench.base.errors import UserError
 ORPHAN_PATIENCE = 10.0
 """Seconds to wait for the orphaned workers of a dead trainer (they look for their parent every 5 s)."""
 
+LIVE_PATIENCE = 1.0
+"""Seconds to wait for one that looks alive: a process that was just killed needs a moment to be gone."""
+
 
 class RunLock:
     """Held from `acquire` until `release` or the end of the process."""
@@ -28,13 +31,13 @@ class RunLock:
     def acquire(cls, path: Path) -> "RunLock":
         """Take the lock. UserError where a live trainer holds it."""
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        deadline = time.monotonic() + ORPHAN_PATIENCE
+        started = time.monotonic()
         while not _try_flock(descriptor):
             holder = read_holder(path)
-            if is_alive(holder) or time.monotonic() > deadline:
+            if time.monotonic() - started > (LIVE_PATIENCE if is_alive(holder) else ORPHAN_PATIENCE):
                 os.close(descriptor)
                 raise UserError(f"{path.parent.name} is still running ({describe(holder)}); stop it first")
-            time.sleep(0.2)
+            time.sleep(0.05)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(own_identity()).encode() + b"\n", 0)
         return cls(descriptor)

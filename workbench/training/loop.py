@@ -12,12 +12,14 @@ between two flushes nothing waits for the device.
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from workbench.base.errors import UserError
 from workbench.data import Dataset, Split
 from workbench.profile import Profile
 from workbench.runs.writer import RunWriter
@@ -79,12 +81,9 @@ class Trainer:
         """The rest of the epoch under way. False when asked to stop; the state then stands between two steps."""
         self.job.network.train()
         self.window_start = time.monotonic()
-        batches = self.job.dataset.train.batches(
-            self.batch_size, epoch=self.state.epoch, start=self.state.step_in_epoch
-        )
         if self.stop.requested():
             return False
-        for images, labels in batches:
+        for images, labels in self.batches():
             self.train_step(images, labels)
             self.state.step += 1
             self.state.step_in_epoch += 1
@@ -99,7 +98,21 @@ class Trainer:
                 self.flush()
                 self.save(last=True, best=False)
         self.flush()
-        return True
+        return self.state.step_in_epoch == self.steps_per_epoch
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """The epoch's batches from where the state stands.
+
+        A signal to the whole process group also ends the processes that decode images; then there is no further batch,
+        and that is no failure.
+        """
+        try:
+            yield from self.job.dataset.train.batches(
+                self.batch_size, epoch=self.state.epoch, start=self.state.step_in_epoch
+            )
+        except UserError:
+            if not self.stop.requested():
+                raise
 
     def train_step(self, images: Tensor, labels: Tensor) -> None:
         """One optimiser step: images (B, C, S, S), labels (B,)."""
