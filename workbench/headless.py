@@ -53,7 +53,7 @@ def resume(reference: str, root: Path, *, as_json: bool) -> int:
 def _attend(run: Callable[["Observer", Any], "Outcome"], *, as_json: bool) -> int:
     from workbench.training.signals import EndedBeforeStart, listening
 
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console = _PatientConsole(stderr=True, soft_wrap=True, highlight=False)
     display = Bars(console) if console.is_terminal else Lines(console)
     try:
         with listening() as stop:
@@ -87,6 +87,13 @@ def _ending(outcome: "Outcome") -> str:
     if outcome.state != "finished":
         lines.append(f"go on with: cnn-workbench --headless --runs {outcome.run.parent} --resume {outcome.run.name}")
     return "\n".join([*lines, f"run {outcome.run}"])
+
+
+class _PatientConsole(Console):
+    """Rich ends the program when its pipe breaks, and points stdout at nothing; a run goes on."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 class Lines:

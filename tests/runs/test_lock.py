@@ -17,8 +17,8 @@ from workbench.runs.lock import RunLock
 HOLD = "import sys, time; from pathlib import Path; from workbench.runs.lock import RunLock\n"
 
 
-def hold_in_another_process(path: Path, then: str = "time.sleep(60)") -> subprocess.Popen[str]:
-    code = f"{HOLD}held = RunLock.acquire(Path({str(path)!r})); print('held', flush=True); {then}"
+def hold_in_another_process(path: Path, first: str = "", then: str = "time.sleep(60)") -> subprocess.Popen[str]:
+    code = f"{HOLD}held = RunLock.acquire(Path({str(path)!r}))\n{first}\nprint('held', flush=True); {then}"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
@@ -43,7 +43,7 @@ def test_a_live_holder_is_named_and_a_killed_one_gives_way(tmp_path: Path) -> No
 
 def test_the_orphaned_child_of_a_dead_trainer_is_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    fork = "import os; child = os.fork(); time.sleep(1.5 if child == 0 else 60)"
+    fork = "import os\nif os.fork() == 0: time.sleep(1.5); os._exit(0)"
     holder = hold_in_another_process(path, fork)
     holder.kill()
     holder.wait()

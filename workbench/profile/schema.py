@@ -106,6 +106,18 @@ class Constant(Section):
     name: Literal["constant"] = Field(default="constant", description="learning-rate schedule")
 
 
+class Cosine(Section):
+    """Half a cosine from the optimiser's learning rate down to its end (Loshchilov and Hutter, 2017, no restarts)."""
+
+    name: Literal["cosine"] = Field(default="cosine", description="learning-rate schedule")
+    end: float = Field(
+        default=0.0, ge=0.0, le=1.0, description="learning rate after the last step, as a fraction of optim.lr"
+    )
+
+
+Schedule = Annotated[Constant | Cosine, Field(discriminator="name")]
+
+
 class Train(Section):
     """The loop."""
 
@@ -160,13 +172,13 @@ class Profile(Section):
     model: Model = Field(default_factory=Model)
     data: Data = Field(default_factory=Data)
     optim: Optim = Field(default_factory=Adam)
-    schedule: Constant = Field(default_factory=Constant)
+    schedule: Schedule = Field(default_factory=Constant)
     train: Train = Field(default_factory=Train)
     checkpoint: Checkpoint = Field(default_factory=Checkpoint)
 
 
 DISCRIMINATED: dict[str, dict[str, type[Section]]] = {
     "optim": {"adam": Adam, "sgd": SGD},
-    "schedule": {"constant": Constant},
+    "schedule": {"constant": Constant, "cosine": Cosine},
 }
 """Sections whose keys depend on their `name`: section -> name -> model. The first is the default."""

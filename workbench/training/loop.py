@@ -118,7 +118,7 @@ class Trainer:
         """One optimiser step: images (B, C, S, S), labels (B,)."""
         job = self.job
         reseed(job.device, self.profile.seed, "model", self.state.step)
-        set_learning_rate(job.optimizer, learning_rate(self.profile, self.state.step))
+        set_learning_rate(job.optimizer, self.lr(self.state.step))
         job.optimizer.zero_grad(set_to_none=True)
         with autocast(job.device, job.precision):
             output = job.network(images)
@@ -148,7 +148,7 @@ class Trainer:
                 "seconds": round(self.seconds(), 3),
                 "train_loss": self.window["loss"],
                 "train_top1": self.window["top1"],
-                "lr": learning_rate(self.profile, self.state.step - 1),
+                "lr": self.lr(self.state.step - 1),
                 "images_per_second": self.speed,
             }
         )
@@ -158,7 +158,7 @@ class Trainer:
 
     def diverge(self) -> None:
         """Say where the loss stopped being a number, and end the run: no step after it can be of use."""
-        lr = learning_rate(self.profile, self.state.step - 1)
+        lr = self.lr(self.state.step - 1)
         self.run.event("nan", step=self.state.step, epoch=self.state.epoch + 1, lr=lr)
         raise DivergedError(
             f"the training loss is not finite at step {self.state.step} (epoch {self.state.epoch + 1}, lr {lr:g}); "
@@ -219,7 +219,7 @@ class Trainer:
             "step": state.step,
             "seconds": round(self.seconds(), 3),
             **figures,
-            "lr": learning_rate(self.profile, state.step - 1),
+            "lr": self.lr(state.step - 1),
             "images_per_second": self.images_per_second(),
         }
         self.run.metrics(record)
@@ -270,6 +270,9 @@ class Trainer:
         )
 
     # Figures
+
+    def lr(self, step: int) -> float:
+        return learning_rate(self.profile, step, self.steps_per_epoch * self.profile.train.epochs)
 
     def position(self) -> tuple[int, int]:
         return self.state.epoch, self.state.step_in_epoch

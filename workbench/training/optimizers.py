@@ -1,5 +1,7 @@
 """The optimiser and the learning rate of each step, from a profile."""
 
+import math
+
 import torch
 from torch import nn
 
@@ -25,12 +27,13 @@ def build_optimizer(network: nn.Module, optim: schema.Adam | schema.SGD, device:
     )
 
 
-def learning_rate(profile: schema.Profile, step: int) -> float:
-    """The learning rate of optimiser step `step`: a pure function, so a resumed run has nothing to replay.
-
-    The one schedule so far is constant.
-    """
-    return profile.optim.lr
+def learning_rate(profile: schema.Profile, step: int, steps: int) -> float:
+    """The learning rate of step `step` (from 0) of `steps`: a pure function, so a resume has nothing to replay."""
+    lr = profile.optim.lr
+    if isinstance(profile.schedule, schema.Cosine):
+        end = profile.schedule.end
+        return lr * (end + (1 - end) * 0.5 * (1 + math.cos(math.pi * step / steps)))
+    return lr
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -159,7 +158,7 @@ def prepare(profile: Profile, resolved: Resolved, threads: int, observer: Observ
         "device": device.type,
         "precision": precision,
         "threads": threads,
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
     }
     optimizer = build_optimizer(network, profile.optim, device)
     return Job(profile, dataset, network, optimizer, device, precision, recipe, State())
@@ -169,20 +168,15 @@ def build_network(profile: Profile, dataset: Dataset, resolved: Resolved) -> nn.
     """The network with weights drawn from the seed, on the CPU: the same on every device."""
     devices.reseed(torch.device("cpu"), profile.seed, "init")
     try:
-        return constructor(profile, dataset)()
+        return architectures.create(
+            profile.model.arch,
+            num_classes=len(dataset.classes),
+            in_channels=dataset.channels,
+            image_size=profile.data.image_size,
+            **profile.model.options,
+        )
     except (ValueError, TypeError) as error:
         raise resolved.error("model.arch", f"{profile.model.arch}: {error}") from None
-
-
-def constructor(profile: Profile, dataset: Dataset) -> Callable[[], nn.Module]:
-    """Builds the profile's network for the data set's classes and channels."""
-    return lambda: architectures.create(
-        profile.model.arch,
-        num_classes=len(dataset.classes),
-        in_channels=dataset.channels,
-        image_size=profile.data.image_size,
-        **profile.model.options,
-    )
 
 
 def gather_facts(job: Job) -> dict[str, Any]:
@@ -190,7 +184,7 @@ def gather_facts(job: Job) -> dict[str, Any]:
     profile, dataset = job.profile, job.dataset
     splits = {"train": dataset.train, "val": dataset.val, "test": dataset.test}
     try:
-        macs = count_macs(constructor(profile, dataset), dataset.channels, profile.data.image_size)
+        macs = count_macs(job.network, dataset.channels, profile.data.image_size)
     except Exception:  # noqa: BLE001  # a user's own network may not run on the meta device; then MACs are not known
         macs = None
     return {
@@ -202,7 +196,7 @@ def gather_facts(job: Job) -> dict[str, Any]:
         "versions": {
             "cnn-workbench": workbench.__version__,
             "python": platform.python_version(),
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
             "cuda": torch.version.cuda if job.device.type == "cuda" else None,
         },
         "git": git_commit(),
@@ -238,13 +232,21 @@ def git_commit() -> str | None:
 def describe(job: Job, facts: dict[str, Any]) -> str:
     """The run in one line."""
     size, images = job.profile.data.image_size, facts["data"]["images"]
-    macs = f", {facts['macs'] / 1e6:,.0f} million MACs at {size} px" if facts["macs"] else ""
+    macs = f", {with_unit(facts['macs'])}MACs at {size} px" if facts["macs"] else ""
     counts = ", ".join(f"{count:,} {name}" for name, count in images.items())
     return (
         f"{facts['arch']}: {facts['parameters']:,} parameters{macs}; "
         f"{job.dataset.name}: {counts} images, {len(job.dataset.classes)} classes; "
         f"{facts['device']}, {job.precision}, {facts['threads']} threads"
     )
+
+
+def with_unit(count: int) -> str:
+    """A count with three digits and a unit: 35.0 M, 1.81 G."""
+    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count} "
 
 
 def conduct(job: Job, run: RunWriter, observer: Observer, stop: StopRequest) -> Outcome:
