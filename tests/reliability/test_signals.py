@@ -1,0 +1,105 @@
+"""Signals to a real headless process: it finishes its step, saves, says so, and ends with the contract's exit code."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from workbench.runs import journal
+from workbench.runs.directory import run_ids
+from workbench.runs.reading import last_ending, read_json
+
+TINY = """
+[model]
+arch = "bn_convnet"
+[data]
+dataset = "digits"
+image_size = 32
+batch_size = 32
+[train]
+epochs = 1000
+threads = 1
+device = "cpu"
+flush_seconds = 0.01
+"""
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    (folder / "tiny.toml").write_text(TINY)
+    command = [sys.executable, "-m", "workbench", "--headless", "--profile", "tiny.toml", "--json", *arguments]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_steps(folder: Path) -> Path:
+    """The run's directory, once it has trained some steps."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for name in run_ids(folder / "runs"):
+            if read_json(folder / "runs" / name / "status.json").get("step", 0) > 3:
+                return folder / "runs" / name
+        time.sleep(0.02)
+    pytest.fail("the run did not begin within a minute")
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "state"),
+    [
+        ("SIGINT", 130, "stopped"),
+        ("SIGTERM", 75, "preempted"),
+        ("SIGUSR2", 75, "preempted"),
+        ("SIGHUP", 75, "preempted"),
+    ],
+)
+def test_a_signal_saves_and_ends(tmp_path: Path, name: str, code: int, state: str) -> None:
+    process = start(tmp_path)
+    run = wait_for_steps(tmp_path)
+    process.send_signal(getattr(signal, name))
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "Traceback" not in err
+    answer = json.loads(out)
+    assert answer["state"] == state
+    assert answer["run"] == str(run.relative_to(tmp_path))
+    assert f"--resume {run.name}" in err
+    assert last_ending(run) == state
+    status = read_json(run / "status.json")
+    assert status["state"] == state
+    saved = [r for r in journal.read(run / "events.jsonl").records if r["event"] == "checkpoint"]
+    assert saved[-1]["step"] == status["step"]
+    assert journal.read(run / "events.jsonl").records[-1]["cause"] == name
+
+
+def test_asked_twice_it_ends_at_once(tmp_path: Path) -> None:
+    process = start(tmp_path)
+    run = wait_for_steps(tmp_path)
+    os.kill(process.pid, signal.SIGSTOP)  # so that both arrive while it is in one step
+    process.send_signal(signal.SIGINT)
+    os.kill(process.pid, signal.SIGCONT)
+    time.sleep(0.001)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert last_ending(run) == "stopped"
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 75)])
+def test_before_there_is_a_run_nothing_is_left(tmp_path: Path, name: str, code: int) -> None:
+    process = start(tmp_path)
+    time.sleep(1.2)  # torch is being loaded
+    if run_ids(tmp_path / "runs"):
+        process.kill()
+        process.communicate()
+        pytest.skip("this machine is too fast for the test: the run had begun")
+    process.send_signal(getattr(signal, name))
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert out == ""
+    assert "Traceback" not in err
+    assert run_ids(tmp_path / "runs") == []
+    assert not list((tmp_path / "runs").glob(".new-*")) if (tmp_path / "runs").exists() else True
