@@ -2,8 +2,8 @@
 
     python -m tests.reliability.sigkill --profile quick.toml --kills 25 [--seed 0] [--times-each 1]
 
-prints one JSON object. A trial is lost when it cannot be resumed, or when its weights, its optimiser state or its epochs'
-figures differ in one bit. `--times-each` kills every trial so many times before it may finish; settings such as
+prints one JSON object. A trial is lost when it cannot be resumed, or when its weights, its optimiser state or its
+epochs' figures differ in one bit. `--times-each` kills every trial so many times before it may finish; settings such as
 `--train.threads 1` are passed on.
 """
 
