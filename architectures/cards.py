@@ -63,12 +63,14 @@ def load_cards() -> dict[str, Card]:
 
 
 def _cards_of(module: str, facts: dict[str, Any]) -> list[Card]:
-    networks = facts.pop("network")
+    networks = facts["network"]
+    shared = {name: value for name, value in facts.items() if name not in ("network", "min_image_size")}
     return [
         Card(
-            **{**facts, "ideas": tuple(facts["ideas"]), "diagram": facts["diagram"].strip("\n")},
+            **{**shared, "ideas": tuple(facts["ideas"]), "diagram": facts["diagram"].strip("\n")},
             module=module,
             name=network["name"],
+            min_image_size=network.get("min_image_size", facts["min_image_size"]),
             params={int(classes): count for classes, count in network["params"].items()},
             macs={int(classes): count for classes, count in network["macs"].items()},
             seed=network.get("seed", {}),

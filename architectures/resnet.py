@@ -16,6 +16,8 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from architectures.layers import shortcut
+
 
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions around which the input is carried (figure 5, left)."""
@@ -62,13 +64,6 @@ class Bottleneck(nn.Module):
         out += x if self.downsample is None else self.downsample(x)
         result: Tensor = self.relu(out)
         return result
-
-
-def shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Sequential | None:
-    """None where the identity fits, else a 1x1 projection with batch norm (section 3.3, option B)."""
-    if stride == 1 and in_channels == out_channels:
-        return None
-    return nn.Sequential(nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels))
 
 
 class ResNet(nn.Module):

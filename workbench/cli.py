@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 the run failed, 2 a wrong profile or command line, 75 pree
 """
 
 import argparse
+import json
 import os
 import sys
 from pathlib import Path
@@ -15,7 +16,10 @@ USAGE = """\
 cnn-workbench --headless --profile FILE [--section.key VALUE ...]
        cnn-workbench --headless --resume RUN
        cnn-workbench profile check|show FILE [--section.key VALUE ...]
-       cnn-workbench profile schema"""
+       cnn-workbench profile schema
+       cnn-workbench models [WORD] [--family FAMILY]
+       cnn-workbench show NETWORK [--image-size N] [--depth N]
+       cnn-workbench source NETWORK"""
 
 EXAMPLES = """\
 examples:
@@ -23,6 +27,9 @@ examples:
   cnn-workbench --headless --profile base.toml --optim.lr 0.01  the shared base config, one value changed
   cnn-workbench --headless --resume last                        go on with the newest run
   cnn-workbench profile show base.toml                          every value and where it came from
+  cnn-workbench models --family transformer                     the networks there are, with their sizes
+  cnn-workbench show vit_b_16 --image-size 384                  a paper's card, and the network layer by layer
+  cnn-workbench source resnet18                                 the code of the paper
 
 A profile is looked up as a path, then in ./profiles, then among the built-in ones. Every key can also be set
 by an environment variable: CNNWB_OPTIM__LR=0.01. Results go to ./runs (or --runs DIR, or CNNWB_RUNS).
@@ -36,9 +43,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command; returns the exit code. A user's mistake is one clear line on stderr, never a traceback."""
     arguments = sys.argv[1:] if argv is None else argv
     try:
-        if arguments[:1] == ["profile"]:
-            return _profile_command(arguments[1:])
-        return _main_command(arguments)
+        command = COMMANDS.get(arguments[0]) if arguments else None
+        return command(arguments[1:]) if command else _main_command(arguments)
     except BrokenPipeError:  # `cnn-workbench profile show base.toml | head`
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # nothing may complain on the way out
         return 0
@@ -113,6 +119,93 @@ def _profile_command(arguments: list[str]) -> int:
     check_network(resolved)
     print(show(resolved) if options.command == "show" else f"{options.file}: ok")
     return 0
+
+
+def _models_command(arguments: list[str]) -> int:
+    from workbench.inspect.catalogue import FAMILIES, entries, table
+    from workbench.inspect.render import console_of_stdout, show, write
+
+    parser = _parser("cnn-workbench models", description="List the networks, oldest paper first, then the recipes.")
+    parser.add_argument("word", metavar="WORD", nargs="?", help="those with this in the name, the title or the authors")
+    parser.add_argument("--family", choices=FAMILIES, help="cnn, transformer or mlp")
+    parser.add_argument("--classes", type=int, choices=(10, 1000), default=1000, help="count for 10 or 1000 classes")
+    parser.add_argument("--json", action="store_true", help="print the cards as a JSON list")
+    options = _parse(parser, arguments)
+    chosen = entries(options.family, options.word)
+    if options.json:
+        write(json.dumps([entry.as_json() for entry in chosen], indent=2) + "\n")
+        return 0
+    console = console_of_stdout()
+    show(table(chosen, options.classes, console.width if console.is_terminal else None), wide=True)
+    return 0
+
+
+def _show_command(arguments: list[str]) -> int:
+    parser = _parser("cnn-workbench show", description="Print a network's card and what each of its layers gives out.")
+    parser.add_argument("name", metavar="NETWORK", help='a name of "cnn-workbench models", or module:callable')
+    parser.add_argument("--image-size", type=_positive, metavar="N", help="height and width, pixels (default: 224)")
+    parser.add_argument("--classes", type=_positive, metavar="N", default=1000, help="default: 1000")
+    parser.add_argument("--channels", type=_positive, metavar="N", default=3, help="of the image (default: 3)")
+    parser.add_argument("--depth", type=_positive, metavar="N", help="levels of modules (default: 2; all for --json)")
+    parser.add_argument("--option", metavar="KEY=VALUE", nargs="+", action="extend", default=[], type=_setting,
+                        help="the network's own knobs")  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = _parse(parser, arguments)
+    from workbench.inspect.catalogue import card_of, page
+
+    knobs = dict(options.option)
+    entry = card_of(options.name, options.image_size, knobs)  # mistakes are told before torch is loaded
+    size = options.image_size or max(224, entry.card.min_image_size if entry else 0)
+    network = entry.architecture if entry else options.name
+    from workbench.inspect import render
+    from workbench.inspect.walk import walk_named
+
+    root = walk_named(network, classes=options.classes, channels=options.channels, image_size=size, options=knobs)
+    if options.json:
+        shape = {"image_size": size, "num_classes": options.classes, "in_channels": options.channels}
+        layers = render.as_json(root.folded(options.depth) if options.depth else root)
+        facts = {"card": entry.as_json() if entry else None, **shape, "options": knobs, "layers": layers}
+        render.write(json.dumps(facts, indent=2) + "\n")
+        return 0
+    heading = f"One image of {options.channels}×{size}×{size}, {options.classes} classes"
+    render.show(*([page(entry), ""] if entry else []), heading, "", render.tree(root.folded(options.depth or 2)))
+    return 0
+
+
+def _source_command(arguments: list[str]) -> int:
+    from workbench.inspect.source import find_source, show_source
+
+    parser = _parser("cnn-workbench source", description="Print the module that holds a network's code.")
+    parser.add_argument("name", metavar="NETWORK", help='a name of "cnn-workbench models", or module:callable')
+    show_source(find_source(_parse(parser, arguments).name))
+    return 0
+
+
+COMMANDS = {
+    "profile": _profile_command,
+    "models": _models_command,
+    "show": _show_command,
+    "source": _source_command,
+}
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1 (got {text})")
+    return int(text)
+
+
+def _setting(text: str) -> tuple[str, object]:
+    """`width=0.5`, the value as in a profile; what is no TOML value is a string."""
+    import tomllib
+
+    key, equals, value = text.partition("=")
+    if not equals or not key.isidentifier():
+        raise argparse.ArgumentTypeError(f"must be KEY=VALUE (got {text})")
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key, value
 
 
 class _Parser(argparse.ArgumentParser):

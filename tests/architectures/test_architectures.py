@@ -9,6 +9,7 @@ import torch
 
 import architectures
 from workbench.inspect.counts import count_macs, count_parameters
+from workbench.inspect.meta import on_meta
 
 NAMES = architectures.names()
 
@@ -22,13 +23,10 @@ def test_names_and_cards_need_no_torch() -> None:
 def test_card_counts_are_those_of_the_code(name: str) -> None:
     card = architectures.card(name)
     for classes in (10, 1000):
-
-        def build(classes: int = classes) -> torch.nn.Module:
-            return architectures.create(name, num_classes=classes)
-
-        with torch.device("meta"):
-            assert count_parameters(build()) == card.params[classes]
-        assert count_macs(build, 3, 224) == card.macs[classes]
+        with on_meta():
+            network = architectures.create(name, num_classes=classes)
+        assert count_parameters(network) == card.params[classes]
+        assert count_macs(network, 3, 224) == card.macs[classes]
 
 
 @pytest.mark.parametrize("card", architectures.cards(), ids=lambda card: card.name)
@@ -61,7 +59,7 @@ def test_card_lists_the_options_that_the_constructor_takes(name: str) -> None:
 def test_network_takes_its_smallest_size_and_any_channels(name: str) -> None:
     size = architectures.card(name).min_image_size
     for channels in (1, 3):
-        with torch.device("meta"):  # shapes only: no memory, no arithmetic
+        with on_meta():  # shapes only: no memory, no arithmetic
             network = architectures.create(name, num_classes=7, in_channels=channels, image_size=size).eval()
             assert network(torch.empty(2, channels, size, size)).shape == (2, 7)
 

@@ -1,11 +1,14 @@
 """Parameters and multiply-accumulates (MACs) of a network, counted without arithmetic."""
 
-import itertools
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
-from torch.func import functional_call
-from torch.utils.flop_counter import FlopCounterMode
+from torch import Tensor, nn
+
+from workbench.inspect.meta import on_meta
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
 
 
 def count_parameters(network: nn.Module) -> int:
@@ -16,18 +19,36 @@ def count_parameters(network: nn.Module) -> int:
 def count_macs(network: nn.Module, in_channels: int, image_size: int) -> int:
     """MACs of one image in evaluation: convolutions, linear layers and attention products, nothing else.
 
-    The network is run on the meta device with stand-ins for its weights, so counting takes no memory, and the
-    network itself is not touched. torch counts a multiply-accumulate as two floating-point operations.
+    The network, wherever it is, is run on the meta device with stand-ins for its weights, so counting takes no memory,
+    and the network itself is not touched. See `Shapes.macs`.
     """
-    # Stand-ins and not a network built on meta: drawing initial weights there imports 900 modules of torch (3 s).
-    tensors = itertools.chain(network.named_parameters(), network.named_buffers())
-    stand_ins = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}
-    image = torch.empty(1, in_channels, image_size, image_size, device="meta")
-    training = network.training
+    with on_meta() as shapes:
+        run_once(network, in_channels, image_size)
+    return shapes.macs
+
+
+def run_once(network: nn.Module, in_channels: int, image_size: int) -> None:
+    """The forward pass of one image in evaluation, with stand-ins for the weights; to be called within `on_meta`."""
+    modules = list(network.modules())
+    modes = [module.training for module in modules]
+    tables: list[MutableMapping[str, Any]] = []
+    for module in modules:
+        tables += [module._parameters, module._buffers]
+    contents = [dict(table) for table in tables]
     network.eval()
     try:
-        with FlopCounterMode(display=False) as counter, torch.no_grad(), torch.device("meta"):
-            functional_call(network, stand_ins, (image,))
+        # Not torch.func.functional_call: it leaves stand-ins behind where a module with a tied weight has two names.
+        for table in tables:
+            table.update({key: _stand_in(tensor) for key, tensor in table.items() if tensor is not None})
+        with torch.no_grad():
+            network(torch.empty(1, in_channels, image_size, image_size))
     finally:
-        network.train(training)
-    return int(counter.get_total_flops()) // 2
+        for table, content in zip(tables, contents, strict=True):
+            table.clear()
+            table.update(content)
+        for module, training in zip(modules, modes, strict=True):
+            module.training = training
+
+
+def _stand_in(tensor: Tensor) -> Tensor:
+    return torch.empty(tensor.shape, dtype=tensor.dtype)

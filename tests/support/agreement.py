@@ -81,7 +81,8 @@ def total(outputs: tuple[Tensor, ...]) -> Tensor:
 
 def assert_close(ours: Tensor, peer: Tensor, what: str) -> None:
     assert ours.shape == peer.shape, f"{what}: shapes {tuple(ours.shape)} and {tuple(peer.shape)}"
+    ours, peer = ours.detach(), peer.detach()
     scale = peer.abs().max().clamp_min(1e-30)
-    difference = float((ours - peer).detach().abs().max() / scale)
+    difference = float((ours - peer).abs().max() / scale)
     assert difference <= TOLERANCE, f"{what}: differs by {difference:.2e} of the largest value"
     assert float(scale) > 1e-12, f"{what}: all zero, nothing is compared"
