@@ -67,13 +67,20 @@ class Xception(nn.Module):
     """
 
     def __init__(
-        self, *, num_classes: int = 1000, in_channels: int = 3, image_size: int = 224, dropout: float = 0.5
+        self,
+        *,
+        num_classes: int = 1000,
+        in_channels: int = 3,
+        image_size: int = 224,
+        dropout: float = 0.5,
+        padded_stem: bool = False,
     ) -> None:
         super().__init__()
-        # entry flow; the two stem convolutions do not pad
-        self.conv1 = nn.Conv2d(in_channels, 32, 3, stride=2, bias=False)
+        # entry flow; the two stem convolutions do not pad (in the seed document's code they do)
+        padding = 1 if padded_stem else 0
+        self.conv1 = nn.Conv2d(in_channels, 32, 3, stride=2, padding=padding, bias=False)
         self.bn1 = nn.BatchNorm2d(32)
-        self.conv2 = nn.Conv2d(32, 64, 3, bias=False)
+        self.conv2 = nn.Conv2d(32, 64, 3, padding=padding, bias=False)
         self.bn2 = nn.BatchNorm2d(64)
         self.block1 = Block((64, 128, 128), stride=2, leading_relu=False)
         self.block2 = Block((128, 256, 256), stride=2)

@@ -38,4 +38,3 @@ def test_a_row_trains_on_the_digits(tmp_path: Path, name: str) -> None:
     assert outcome.state == "finished", outcome.error
     assert math.isfinite(outcome.last["train_loss"])
     assert math.isfinite(outcome.last["test_loss"])
-    assert outcome.last["train_top1"] > 0.1 or outcome.last["train_loss"] < 2.31  # chance is 0.1 and ln 10

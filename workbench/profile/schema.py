@@ -32,6 +32,14 @@ class Model(Section):
         default_factory=dict,
         description="the paper's own knobs, passed to the network's constructor",
     )
+    pretrained: str = Field(
+        default="",
+        description="weights to start from: torchvision, timm, or a path to a .safetensors file or a checkpoint; "
+        "empty: weights drawn from the seed",
+    )
+    freeze: Literal["none", "backbone"] = Field(
+        default="none", description="what is not trained; backbone: everything but the head"
+    )
 
 
 class Data(Section):

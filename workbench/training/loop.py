@@ -27,6 +27,7 @@ from workbench.training.devices import autocast, reseed
 from workbench.training.metrics import Sums, Totals, objective
 from workbench.training.observer import Observer, Snapshot, StopRequest
 from workbench.training.optimizers import learning_rate, set_learning_rate
+from workbench.training.pretrained import set_training_mode
 from workbench.training.state import State, checkpoint_writer
 
 
@@ -47,6 +48,8 @@ class Job:
     recipe: dict[str, Any]
     """What decides the result besides the profile: data fingerprint, device type, precision, threads, torch version."""
     state: State
+    pretrained: str | None = None
+    """What the first weights were and how they were adapted, in words; None where they were drawn from the seed."""
 
 
 class Trainer:
@@ -79,7 +82,7 @@ class Trainer:
 
     def train_epoch(self) -> bool:
         """The rest of the epoch under way. False when asked to stop; the state then stands between two steps."""
-        self.job.network.train()
+        set_training_mode(self.job.network, self.profile.model.freeze)
         self.window_start = time.monotonic()
         if self.stop.requested():
             return False

@@ -31,7 +31,9 @@ from workbench.training import devices
 from workbench.training.loop import DivergedError, Job, Trainer
 from workbench.training.observer import Observer, StopRequest
 from workbench.training.optimizers import build_optimizer
+from workbench.training.pretrained import freeze_backbone, head_names, load_pretrained
 from workbench.training.state import State, load_checkpoint
+from workbench.training.weight_sources import PEERS, WeightsError
 
 
 @dataclass(frozen=True)
@@ -70,10 +72,7 @@ def start_run(resolved: Resolved, root: Path, observer: Observer, stop: StopRequ
     """
     check_network(resolved)
     ensure_writable(root)
-    profile = resolved.profile
-    if profile.data.root:  # the run can be repeated and resumed from any working directory
-        absolute = str(Path(profile.data.root).expanduser().absolute())
-        profile = profile.model_copy(update={"data": profile.data.model_copy(update={"root": absolute})})
+    profile = with_absolute_paths(resolved.profile)
     job = prepare(profile, resolved, profile.train.threads, observer)
     facts = gather_facts(job)
     observer.note(describe(job, facts))
@@ -85,6 +84,16 @@ def start_run(resolved: Resolved, root: Path, observer: Observer, stop: StopRequ
         return conduct(job, run, observer, stop)
     finally:
         run.close()
+
+
+def with_absolute_paths(profile: Profile) -> Profile:
+    """The profile as a run keeps it: to be repeated and resumed from any working directory."""
+    data, model = profile.data, profile.model
+    if data.root:
+        data = data.model_copy(update={"root": str(Path(data.root).expanduser().absolute())})
+    if model.pretrained and model.pretrained not in PEERS:
+        model = model.model_copy(update={"pretrained": str(Path(model.pretrained).expanduser().absolute())})
+    return profile.model_copy(update={"data": data, "model": model})
 
 
 def resume_run(reference: str, root: Path, observer: Observer, stop: StopRequest) -> Outcome:
@@ -107,7 +116,7 @@ def resume_run(reference: str, root: Path, observer: Observer, stop: StopRequest
             )
         began = read_json(path / "run.json")
         threads = resolved.profile.train.threads or int(began.get("threads", 0))
-        job = prepare(resolved.profile, resolved, threads, observer)
+        job = prepare(resolved.profile, resolved, threads, observer, from_checkpoint=found.path is not None)
         differences: list[str] = []
         if found.path is not None:
             job.state, differences = load_checkpoint(found.path, job.network, job.optimizer, job.recipe)
@@ -141,8 +150,10 @@ def record_resume(
     run.metrics({"kind": "rewind", "to_step": state.step, "to_epochs": state.epoch})
 
 
-def prepare(profile: Profile, resolved: Resolved, threads: int, observer: Observer) -> Job:
-    """Data, network and optimiser, ready at step 0."""
+def prepare(
+    profile: Profile, resolved: Resolved, threads: int, observer: Observer, *, from_checkpoint: bool = False
+) -> Job:
+    """Data, network and optimiser, ready at step 0; if its weights will come `from_checkpoint`, none are fetched."""
     try:
         device = devices.choose_device(profile.train.device)
     except ValueError as error:
@@ -151,7 +162,10 @@ def prepare(profile: Profile, resolved: Resolved, threads: int, observer: Observ
     dataset = open_dataset(profile.data, seed=profile.seed, device=device, report=observer.note)
     if dataset.train.size == 1:
         raise UserError("data: one training image is too few to train on")
-    network = build_network(profile, dataset, resolved).to(device)
+    network, pretrained = build_network(profile, dataset, resolved, from_checkpoint=from_checkpoint)
+    if pretrained:
+        observer.note(f"weights: {pretrained}")
+    network = network.to(device)
     precision = devices.choose_precision(profile.train, device)
     recipe = {
         "data": dataset.fingerprint,
@@ -161,16 +175,43 @@ def prepare(profile: Profile, resolved: Resolved, threads: int, observer: Observ
         "torch": str(torch.__version__),
     }
     optimizer = build_optimizer(network, profile.optim, device)
-    return Job(profile, dataset, network, optimizer, device, precision, recipe, State())
+    return Job(profile, dataset, network, optimizer, device, precision, recipe, State(), pretrained)
 
 
-def build_network(profile: Profile, dataset: Dataset, resolved: Resolved) -> nn.Module:
-    """The network with weights drawn from the seed, on the CPU: the same on every device."""
+def build_network(
+    profile: Profile, dataset: Dataset, resolved: Resolved, *, from_checkpoint: bool
+) -> tuple[nn.Module, str | None]:
+    """The network on the CPU, frozen as the profile says, and its pretrained weights in words if it has any.
+
+    Weights are drawn from the seed, the same on every device, and then replaced by the pretrained ones, unless all
+    weights come `from_checkpoint` later.
+    """
+    model = profile.model
     devices.reseed(torch.device("cpu"), profile.seed, "init")
+    network = create_network(profile, dataset, resolved, len(dataset.classes))
+    if not model.pretrained and model.freeze == "none":
+        return network, None
+    other = create_network(profile, dataset, resolved, len(dataset.classes) + 1)
+    head = head_names(network.state_dict(), other.state_dict())
+    pretrained = None
+    if model.pretrained and not from_checkpoint:
+        try:
+            pretrained = load_pretrained(network, model, head)
+        except WeightsError as error:
+            raise resolved.error("model.pretrained", str(error)) from None
+    if model.freeze == "backbone":
+        if not head:
+            raise resolved.error("model.freeze", f"{model.arch} has no head: nothing in it depends on the classes")
+        freeze_backbone(network, head)
+    return network, pretrained
+
+
+def create_network(profile: Profile, dataset: Dataset, resolved: Resolved, num_classes: int) -> nn.Module:
+    """The network that the profile names, with weights from torch's generator; ProfileError where it cannot be."""
     try:
         return architectures.create(
             profile.model.arch,
-            num_classes=len(dataset.classes),
+            num_classes=num_classes,
             in_channels=dataset.channels,
             image_size=profile.data.image_size,
             **profile.model.options,
@@ -182,6 +223,7 @@ def build_network(profile: Profile, dataset: Dataset, resolved: Resolved) -> nn.
 def gather_facts(job: Job) -> dict[str, Any]:
     """What run.json says besides id and time."""
     profile, dataset = job.profile, job.dataset
+    frozen = {"trainable_parameters": count_parameters(job.network)} if profile.model.freeze != "none" else {}
     splits = {"train": dataset.train, "val": dataset.val, "test": dataset.test}
     try:
         macs = count_macs(job.network, dataset.channels, profile.data.image_size)
@@ -205,7 +247,9 @@ def gather_facts(job: Job) -> dict[str, Any]:
         "threads": job.recipe["threads"],
         "seed": profile.seed,
         "arch": profile.model.arch,
-        "parameters": count_parameters(job.network),
+        "parameters": sum(parameter.numel() for parameter in job.network.parameters()),
+        **frozen,
+        "pretrained": job.pretrained,
         "macs": macs,
         "data": {
             "dataset": dataset.name,
@@ -233,9 +277,10 @@ def describe(job: Job, facts: dict[str, Any]) -> str:
     """The run in one line."""
     size, images = job.profile.data.image_size, facts["data"]["images"]
     macs = f", {with_unit(facts['macs'])}MACs at {size} px" if facts["macs"] else ""
+    trained = f" ({facts['trainable_parameters']:,} of them trained)" if "trainable_parameters" in facts else ""
     counts = ", ".join(f"{count:,} {name}" for name, count in images.items())
     return (
-        f"{facts['arch']}: {facts['parameters']:,} parameters{macs}; "
+        f"{facts['arch']}: {facts['parameters']:,} parameters{trained}{macs}; "
         f"{job.dataset.name}: {counts} images, {len(job.dataset.classes)} classes; "
         f"{facts['device']}, {job.precision}, {facts['threads']} threads"
     )
