@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 import architectures
+from workbench.inspect.meta import on_meta
 
 FIGURE_2 = {  # outputs of the convolutions: (channels, side); weights of the single tower, without groups
     "features.0": ((96, 55), 96 * 3 * 11 * 11 + 96),
@@ -17,7 +18,7 @@ NEURONS = [186_624, 64_896, 64_896, 43_264]  # of conv2 to conv5, as section 3.5
 
 
 def test_every_convolution_has_the_shape_of_figure_2() -> None:
-    with torch.device("meta"):
+    with on_meta():
         network = architectures.create("alexnet").eval()
         shapes: dict[str, torch.Size] = {}
         for name, module in network.named_modules():

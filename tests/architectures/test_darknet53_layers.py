@@ -1,12 +1,12 @@
 """Darknet-53: layout and counts of the paper."""
 
-from collections.abc import Iterable
-
 import pytest
 import torch
+from layer_walk import output_shapes
 
 import architectures
 from workbench.inspect.counts import count_macs, count_parameters
+from workbench.inspect.meta import on_meta
 
 DARKNET53 = {  # table 1, 256 px
     "stem": (32, 256, 256),
@@ -19,25 +19,12 @@ DARKNET53 = {  # table 1, 256 px
 }
 
 
-def output_shapes(name: str, layers: Iterable[str], size: int = 224) -> dict[str, tuple[int, ...]]:
-    """What each named layer returns for one image, without its batch dimension."""
-    shapes = {}
-    with torch.device("meta"):
-        network = architectures.create(name, image_size=size).eval()
-        for layer in layers:
-            network.get_submodule(layer).register_forward_hook(
-                lambda module, inputs, output, layer=layer: shapes.update({layer: tuple(output.shape[1:])})
-            )
-        network(torch.empty(1, 3, size, size))
-    return shapes
-
-
 def test_layers_have_the_papers_shapes() -> None:
     assert output_shapes("darknet53", DARKNET53, size=256) == DARKNET53
 
 
 def test_counts() -> None:
-    with torch.device("meta"):
+    with on_meta():
         network = architectures.create("darknet53", num_classes=10)
     assert count_parameters(network) == 40_595_178
     assert sum(isinstance(module, torch.nn.Conv2d | torch.nn.Linear) for module in network.modules()) == 53

@@ -1,12 +1,12 @@
 """DenseNet: layouts and counts of the paper."""
 
-from collections.abc import Iterable
-
 import pytest
 import torch
+from layer_walk import output_shapes
 
 import architectures
 from workbench.inspect.counts import count_parameters
+from workbench.inspect.meta import on_meta
 
 IMAGENET = {  # table 1, DenseNet-121
     "features.conv0": (64, 112, 112),
@@ -29,19 +29,6 @@ CIFAR = {  # section 3, "Implementation details": 2k maps, blocks at 32, 16 and 
 }
 
 
-def output_shapes(name: str, layers: Iterable[str], size: int = 224) -> dict[str, tuple[int, ...]]:
-    """What each named layer returns for one image, without its batch dimension."""
-    shapes = {}
-    with torch.device("meta"):
-        network = architectures.create(name, image_size=size).eval()
-        for layer in layers:
-            network.get_submodule(layer).register_forward_hook(
-                lambda module, inputs, output, layer=layer: shapes.update({layer: tuple(output.shape[1:])})
-            )
-        network(torch.empty(1, 3, size, size))
-    return shapes
-
-
 def test_layers_have_the_papers_shapes() -> None:
     assert output_shapes("densenet121", IMAGENET) == IMAGENET
     assert output_shapes("densenet100_k12_bc", CIFAR, size=32) == CIFAR
@@ -52,13 +39,13 @@ def test_layers_have_the_papers_shapes() -> None:
     [("densenet40_k12_bc", 40), ("densenet100_k12_bc", 100), ("densenet121", 121), ("densenet169", 169)],
 )
 def test_the_name_counts_convolutions_and_the_linear_layer(name: str, layers: int) -> None:
-    with torch.device("meta"):
+    with on_meta():
         network = architectures.create(name)
     assert sum(isinstance(module, torch.nn.Conv2d | torch.nn.Linear) for module in network.modules()) == layers
 
 
 def test_counts() -> None:
-    with torch.device("meta"):
+    with on_meta():
         assert count_parameters(architectures.create("densenet40_k12_bc", num_classes=10)) == 176_122
         paper = count_parameters(architectures.create("densenet100_k12_bc", num_classes=10))
     assert round(paper / 1e6, 1) == 0.8  # table 2

@@ -48,7 +48,7 @@ def test_every_stage_of_b0_is_table_1s() -> None:
         (320, 7, 1),
         (1280, 7, None),
     ]
-    with torch.device("meta"):
+    with on_meta():
         network = architectures.create("efficientnet_b0").eval()
         x = torch.empty(1, 3, 224, 224)
         for stage, (channels, side, layers) in zip(network.features, expected, strict=True):

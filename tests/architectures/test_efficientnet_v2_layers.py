@@ -44,7 +44,7 @@ def test_every_stage_of_s_is_table_4s() -> None:
         (MBConv, 256, 7, 15),
         (None, 1280, 7, None),
     ]
-    with torch.device("meta"):
+    with on_meta():
         network = architectures.create("efficientnet_v2_s").eval()
         x = torch.empty(1, 3, 224, 224)
         for stage, (block, channels, side, layers) in zip(network.features, expected, strict=True):

@@ -2,13 +2,15 @@
 
 import pytest
 import torch
+from layer_walk import shapes_and_parameters
 
 import architectures
 from workbench.inspect.counts import count_parameters
+from workbench.inspect.meta import on_meta
 
 
 def test_the_seeds_row_is_reproduced_at_the_256_patches_it_was_sized_for() -> None:
-    with torch.device("meta"):
+    with on_meta():
         at_256 = architectures.create("gmlp", num_classes=10, image_size=256)
         at_224 = architectures.create("gmlp", num_classes=10)
     assert count_parameters(at_256) == 2_970_890  # the seed prints 2.97M
@@ -39,14 +41,7 @@ def test_every_layer_of_the_seeds_gmlp_has_its_shape_and_size() -> None:
     expected = {"stem": ((1, patches, width), 16 * 16 * 3 * width + width)}
     expected |= {f"blocks.{i}.{layer}": facts for i in range(6) for layer, facts in block.items()}
     expected |= {"norm": ((1, patches, width), 2 * width), "head": ((1, 10), 10 * width + 10)}
-    seen: dict[str, tuple[tuple[int, ...], int]] = {}
-    with torch.device("meta"):
-        network = architectures.create("gmlp", num_classes=10).eval()
-        for name in expected:
-            network.get_submodule(name).register_forward_hook(
-                lambda module, _, out, name=name: seen.update({name: (tuple(out.shape), count_parameters(module))})
-            )
-        network(torch.empty(1, 3, 224, 224))
+    seen = shapes_and_parameters("gmlp", expected, num_classes=10)
     assert seen == expected
     assert list(seen) == list(expected)  # and they run in this order
 
@@ -59,7 +54,7 @@ def test_the_gate_starts_open_so_that_patches_do_not_meet_yet() -> None:
 
 
 def test_stochastic_depth_is_table_1s_unless_told_otherwise() -> None:
-    with torch.device("meta"):
+    with on_meta():
         rates = {
             name: architectures.create(name).blocks[-1].stochastic_depth.rate
             for name in ("gmlp", "gmlp_ti16", "gmlp_s16", "gmlp_b16")

@@ -6,6 +6,7 @@ from torch import nn
 
 import architectures
 from architectures.googlenet import Outputs
+from workbench.inspect.meta import on_meta
 
 TABLE_1 = {  # output (channels, side) and millions of multiply-accumulates ("ops")
     "inception3a": ((256, 28), 128),
@@ -23,7 +24,7 @@ TABLE_1 = {  # output (channels, side) and millions of multiply-accumulates ("op
 def test_every_module_has_the_shape_and_cost_of_table_1() -> None:
     shapes: dict[str, torch.Size] = {}
     costs = dict.fromkeys(TABLE_1, 0)
-    with torch.device("meta"):
+    with on_meta():
         network = architectures.create("googlenet").eval()
         for name in TABLE_1:
             module = network.get_submodule(name)
@@ -49,7 +50,7 @@ def test_counts_are_those_of_the_seed_table() -> None:
 
 
 def test_auxiliary_heads_add_their_parameters_and_take_the_4x4_grid_of_the_paper() -> None:
-    with torch.device("meta"):
+    with on_meta():
         network = architectures.create("googlenet", aux_heads=True)
         assert sum(p.numel() for p in network.parameters()) == 13_378_280  # the released Caffe model, with its heads
         assert network.aux_weight == 0.3

@@ -6,6 +6,7 @@ import torch
 import architectures
 from architectures.inception_v3 import Outputs
 from workbench.inspect.counts import count_macs
+from workbench.inspect.meta import on_meta
 
 TABLE_1 = {  # the table gives each row's *input*; these are the outputs of the last module of each group
     "Mixed_5d": (288, 35),
@@ -18,7 +19,7 @@ TABLE_1 = {  # the table gives each row's *input*; these are the outputs of the 
 
 def test_maps_have_the_shapes_of_table_1() -> None:
     shapes: dict[str, torch.Size] = {}
-    with torch.device("meta"):
+    with on_meta():
         network = architectures.create("inception_v3", image_size=299).eval()
         for name in TABLE_1:
             module = network.get_submodule(name)
@@ -31,7 +32,7 @@ def test_counts_are_those_of_the_seed_table_and_within_the_papers_bounds() -> No
     card = architectures.card("inception_v3")
     assert card.params[10] == 21_806_058
     assert card.params[1000] < 25e6  # abstract
-    with torch.device("meta"):
+    with on_meta():
         network = architectures.create("inception_v3", image_size=299)
     assert count_macs(network, 3, 299) == pytest.approx(
         5.713e9, rel=0.001
@@ -40,7 +41,7 @@ def test_counts_are_those_of_the_seed_table_and_within_the_papers_bounds() -> No
 
 @pytest.mark.parametrize("size", [75, 224, 299])
 def test_auxiliary_head_works_at_every_size(size: int) -> None:
-    with torch.device("meta"):
+    with on_meta():
         network = architectures.create("inception_v3", num_classes=10, image_size=size, aux_heads=True)
         assert network.aux_weight == 0.4
         outputs = network(torch.empty(2, 3, size, size))

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from layer_walk import shapes_and_parameters
 
 import architectures
 from architectures.layers import StochasticDepth
@@ -10,7 +11,7 @@ from workbench.inspect.meta import on_meta
 
 
 def test_the_seeds_row_is_reproduced() -> None:
-    with torch.device("meta"):
+    with on_meta():
         assert count_parameters(architectures.create("mlp_mixer", num_classes=10)) == 13_631_802
     with on_meta():
         network = architectures.create("mlp_mixer", num_classes=10)
@@ -39,14 +40,7 @@ def test_every_layer_of_the_seeds_mixer_has_its_shape_and_size() -> None:
     expected = {"stem": ((1, patches, width), 16 * 16 * 3 * width + width)}
     expected |= {f"blocks.{i}.{layer}": facts for i in range(12) for layer, facts in block.items()}
     expected |= {"norm": ((1, patches, width), 2 * width), "head": ((1, 10), 10 * width + 10)}
-    seen: dict[str, tuple[tuple[int, ...], int]] = {}
-    with torch.device("meta"):
-        network = architectures.create("mlp_mixer", num_classes=10).eval()
-        for name in expected:
-            network.get_submodule(name).register_forward_hook(
-                lambda module, _, out, name=name: seen.update({name: (tuple(out.shape), count_parameters(module))})
-            )
-        network(torch.empty(1, 3, 224, 224))
+    seen = shapes_and_parameters("mlp_mixer", expected, num_classes=10)
     assert seen == expected
     assert list(seen) == list(expected)  # and they run in this order
 
@@ -66,7 +60,7 @@ def test_stochastic_depth_drops_whole_samples_and_keeps_the_mean() -> None:
 
 
 def test_stochastic_depth_grows_linearly_from_the_first_block_to_the_last() -> None:
-    with torch.device("meta"):
+    with on_meta():
         network = architectures.create("mlp_mixer", stochastic_depth=0.22)
     rates = [block.stochastic_depth.rate for block in network.blocks]
     assert rates == pytest.approx([0.02 * i for i in range(12)])

@@ -1,12 +1,11 @@
 """MobileNetV1: layout and counts of the paper."""
 
-from collections.abc import Iterable
-
 import pytest
-import torch
+from layer_walk import output_shapes
 
 import architectures
 from workbench.inspect.counts import count_macs, count_parameters
+from workbench.inspect.meta import on_meta
 
 MOBILENET = {  # table 1
     "conv_stem": (32, 112, 112),
@@ -20,25 +19,12 @@ MOBILENET = {  # table 1
 }
 
 
-def output_shapes(name: str, layers: Iterable[str], size: int = 224) -> dict[str, tuple[int, ...]]:
-    """What each named layer returns for one image, without its batch dimension."""
-    shapes = {}
-    with torch.device("meta"):
-        network = architectures.create(name, image_size=size).eval()
-        for layer in layers:
-            network.get_submodule(layer).register_forward_hook(
-                lambda module, inputs, output, layer=layer: shapes.update({layer: tuple(output.shape[1:])})
-            )
-        network(torch.empty(1, 3, size, size))
-    return shapes
-
-
 def test_layers_have_the_papers_shapes() -> None:
     assert output_shapes("mobilenet_v1", MOBILENET) == MOBILENET
 
 
 def test_counts_of_the_seed_row() -> None:
-    with torch.device("meta"):
+    with on_meta():
         assert count_parameters(architectures.create("mobilenet_v1", num_classes=10)) == 3_217_226
     macs = count_macs(architectures.create("mobilenet_v1", num_classes=10), 3, 224)
     assert macs == pytest.approx(0.568e9, rel=0.005)
@@ -55,12 +41,12 @@ def test_counts_of_the_seed_row() -> None:
 )
 def test_counts_of_the_paper(name: str, macs: float, params: float) -> None:
     assert count_macs(architectures.create(name), 3, 224) == pytest.approx(macs, rel=0.02)
-    with torch.device("meta"):
+    with on_meta():
         assert round(count_parameters(architectures.create(name)) / 1e6, 1) == params
 
 
 def test_width_is_an_option_of_every_size() -> None:
-    with torch.device("meta"):
+    with on_meta():
         option = architectures.create("mobilenet_v1", width=0.5)
         assert count_parameters(option) == count_parameters(architectures.create("mobilenet_v1_050"))
     with pytest.raises(ValueError, match="width must be more than 0"):

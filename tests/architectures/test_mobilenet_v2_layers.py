@@ -1,12 +1,12 @@
 """MobileNetV2: layout and counts of the paper."""
 
-from collections.abc import Iterable
-
 import pytest
 import torch
+from layer_walk import output_shapes
 
 import architectures
 from workbench.inspect.counts import count_macs, count_parameters
+from workbench.inspect.meta import on_meta
 
 MOBILENET_V2 = {  # table 2
     "features.0": (32, 112, 112),
@@ -21,25 +21,12 @@ MOBILENET_V2 = {  # table 2
 }
 
 
-def output_shapes(name: str, layers: Iterable[str], size: int = 224) -> dict[str, tuple[int, ...]]:
-    """What each named layer returns for one image, without its batch dimension."""
-    shapes = {}
-    with torch.device("meta"):
-        network = architectures.create(name, image_size=size).eval()
-        for layer in layers:
-            network.get_submodule(layer).register_forward_hook(
-                lambda module, inputs, output, layer=layer: shapes.update({layer: tuple(output.shape[1:])})
-            )
-        network(torch.empty(1, 3, size, size))
-    return shapes
-
-
 def test_layers_have_the_papers_shapes() -> None:
     assert output_shapes("mobilenet_v2", MOBILENET_V2) == MOBILENET_V2
 
 
 def test_counts() -> None:
-    with torch.device("meta"):
+    with on_meta():
         assert count_parameters(architectures.create("mobilenet_v2", num_classes=10)) == 2_236_682
     macs = count_macs(architectures.create("mobilenet_v2", num_classes=10), 3, 224)
     assert macs == pytest.approx(0.300e9, rel=0.005)
@@ -48,7 +35,7 @@ def test_counts() -> None:
 @pytest.mark.parametrize(("width", "macs", "params"), [(1.0, 300e6, 3.4), (1.4, 585e6, 6.9)])  # table 4
 def test_counts_of_the_paper(width: float, macs: float, params: float) -> None:
     assert count_macs(architectures.create("mobilenet_v2", width=width), 3, 224) == pytest.approx(macs, rel=0.02)
-    with torch.device("meta"):
+    with on_meta():
         count = count_parameters(architectures.create("mobilenet_v2", width=width))
     assert count / 1e6 == pytest.approx(params, rel=0.15)
 

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 import architectures
+from workbench.inspect.meta import on_meta
 
 LAYERS = [  # (channels, side) and weights of every convolution for 10 classes at 224 px
     ((96, 54), 96 * 3 * 11 * 11 + 96),
@@ -24,7 +25,7 @@ LAYERS = [  # (channels, side) and weights of every convolution for 10 classes a
 
 def test_every_layer_has_its_shape_and_size() -> None:
     shapes: list[torch.Size] = []
-    with torch.device("meta"):
+    with on_meta():
         network = architectures.create("nin", num_classes=10).eval()
         convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
         for module in convolutions:

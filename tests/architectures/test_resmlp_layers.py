@@ -9,7 +9,7 @@ from workbench.inspect.meta import on_meta
 
 
 def test_the_seeds_row_is_reproduced() -> None:
-    with torch.device("meta"):
+    with on_meta():
         assert count_parameters(architectures.create("resmlp_12", num_classes=10)) == 14_969_722
     with on_meta():
         network = architectures.create("resmlp_12", num_classes=10)

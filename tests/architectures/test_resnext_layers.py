@@ -1,12 +1,12 @@
 """ResNeXt: layouts and counts of the paper."""
 
-from collections.abc import Iterable
-
 import torch
+from layer_walk import output_shapes
 from torch.nn import functional
 
 import architectures
 from workbench.inspect.counts import count_parameters
+from workbench.inspect.meta import on_meta
 
 RESNEXT50 = {  # table 1
     "conv1": (64, 112, 112),
@@ -27,26 +27,13 @@ RESNEXT29 = {  # section 5.3: three stages at 32, 16 and 8 px
 }
 
 
-def output_shapes(name: str, layers: Iterable[str], size: int = 224) -> dict[str, tuple[int, ...]]:
-    """What each named layer returns for one image, without its batch dimension."""
-    shapes = {}
-    with torch.device("meta"):
-        network = architectures.create(name, image_size=size).eval()
-        for layer in layers:
-            network.get_submodule(layer).register_forward_hook(
-                lambda module, inputs, output, layer=layer: shapes.update({layer: tuple(output.shape[1:])})
-            )
-        network(torch.empty(1, 3, size, size))
-    return shapes
-
-
 def test_layers_have_the_papers_shapes() -> None:
     assert output_shapes("resnext50_32x4d", RESNEXT50) == RESNEXT50
     assert output_shapes("resnext29_2x64d", RESNEXT29, size=32) == RESNEXT29
 
 
 def test_counts() -> None:
-    with torch.device("meta"):
+    with on_meta():
         assert count_parameters(architectures.create("resnext29_2x64d", num_classes=10)) == 9_128_778
         assert count_parameters(architectures.create("resnext50_32x4d", num_classes=10)) == 23_000_394
         paper = count_parameters(architectures.create("resnext50_32x4d"))

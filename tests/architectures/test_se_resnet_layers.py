@@ -1,12 +1,12 @@
 """SE-ResNet: layout and counts of the paper."""
 
-from collections.abc import Iterable
-
 import pytest
 import torch
+from layer_walk import output_shapes
 
 import architectures
 from workbench.inspect.counts import count_macs, count_parameters
+from workbench.inspect.meta import on_meta
 
 SE_RESNET50 = {  # table 1
     "layer0": (64, 112, 112),
@@ -19,25 +19,12 @@ SE_RESNET50 = {  # table 1
 }
 
 
-def output_shapes(name: str, layers: Iterable[str], size: int = 224) -> dict[str, tuple[int, ...]]:
-    """What each named layer returns for one image, without its batch dimension."""
-    shapes = {}
-    with torch.device("meta"):
-        network = architectures.create(name, image_size=size).eval()
-        for layer in layers:
-            network.get_submodule(layer).register_forward_hook(
-                lambda module, inputs, output, layer=layer: shapes.update({layer: tuple(output.shape[1:])})
-            )
-        network(torch.empty(1, 3, size, size))
-    return shapes
-
-
 def test_layers_have_the_papers_shapes() -> None:
     assert output_shapes("se_resnet50", SE_RESNET50) == SE_RESNET50
 
 
 def test_counts() -> None:
-    with torch.device("meta"):
+    with on_meta():
         assert count_parameters(architectures.create("se_resnet18", num_classes=10)) == 11_270_722
         paper = count_parameters(architectures.create("se_resnet50"))
     assert round(paper / 1e6, 1) == 28.1  # section 4

@@ -1,13 +1,15 @@
 """ShuffleNet: every layer, and the complexities of the paper (no other implementation to compare with)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import pytest
 import torch
+from layer_walk import output_shapes
 
 import architectures
 from architectures.shufflenet_v1 import channel_shuffle
 from workbench.inspect.counts import count_macs, count_parameters
+from workbench.inspect.meta import on_meta
 
 GROUPS = [1, 2, 3, 4, 8]
 WIDTHS = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}  # output channels of stage 2, table 1
@@ -18,19 +20,6 @@ def units() -> Iterator[tuple[str, int, int, int]]:
     for number, (stage, repeats, side) in enumerate([("stage2", 3, 28), ("stage3", 7, 14), ("stage4", 3, 7)]):
         for i in range(1 + repeats):
             yield f"{stage}.{i}", 2 if i == 0 else 1, side, 2**number
-
-
-def output_shapes(name: str, layers: Iterable[str], size: int = 224) -> dict[str, tuple[int, ...]]:
-    """What each named layer returns for one image, without its batch dimension."""
-    shapes = {}
-    with torch.device("meta"):
-        network = architectures.create(name, image_size=size).eval()
-        for layer in layers:
-            network.get_submodule(layer).register_forward_hook(
-                lambda module, inputs, output, layer=layer: shapes.update({layer: tuple(output.shape[1:])})
-            )
-        network(torch.empty(1, 3, size, size))
-    return shapes
 
 
 @pytest.mark.parametrize("groups", GROUPS)
@@ -60,7 +49,7 @@ def test_every_layer_has_the_papers_shape_and_parameters(groups: int) -> None:
     expected_params["fc"] = 1001 * channels - channels + 1000
     name = f"shufflenet_v1_g{groups}"
     assert output_shapes(name, expected_shapes) == expected_shapes
-    with torch.device("meta"):
+    with on_meta():
         network = architectures.create(name)
     assert {layer: count_parameters(network.get_submodule(layer)) for layer in expected_params} == expected_params
 
@@ -80,7 +69,7 @@ def test_macs_at_other_scales_are_the_papers(scale: float, millions: int) -> Non
 @pytest.mark.parametrize("groups", GROUPS)
 @pytest.mark.parametrize("scale", [0.25, 0.5, 0.7, 1.5, 2.0])
 def test_any_scale_builds_and_runs(groups: int, scale: float) -> None:
-    with torch.device("meta"):
+    with on_meta():
         network = architectures.create(f"shufflenet_v1_g{groups}", num_classes=7, scale=scale, image_size=33)
         assert network(torch.empty(2, 3, 33, 33)).shape == (2, 7)
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import architectures
+from workbench.inspect.meta import on_meta
 
 TABLE_1 = {  # index in `features` or name: (layer of the paper, output channels, side, parameters before pruning)
     "features.0": ("conv1", 96, 111, 14_208),
@@ -21,7 +22,7 @@ TABLE_1 = {  # index in `features` or name: (layer of the paper, output channels
 
 def test_every_layer_is_that_of_table_1() -> None:
     shapes: dict[str, torch.Size] = {}
-    with torch.device("meta"):
+    with on_meta():
         network = architectures.create("squeezenet1_0", image_size=227).eval()
         for name in TABLE_1:
             module = network.get_submodule(name)

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 import architectures
+from workbench.inspect.meta import on_meta
 
 TABLE_1 = {  # output channels of every 3x3 convolution
     "vgg11": [64, 128, 256, 256, 512, 512, 512, 512],
@@ -18,7 +19,7 @@ TABLE_2 = {"vgg11": 133, "vgg13": 133, "vgg16": 138, "vgg19": 144}  # millions o
 @pytest.mark.parametrize("name", TABLE_1)
 def test_layers_are_those_of_table_1(name: str) -> None:
     for variant in (name, f"{name}_bn"):
-        with torch.device("meta"):
+        with on_meta():
             network = architectures.create(variant).eval()
             convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
             sides: list[int] = []

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from layer_walk import shapes_and_parameters
 
 import architectures
 from workbench.inspect.counts import count_macs, count_parameters
@@ -9,7 +10,7 @@ from workbench.inspect.meta import on_meta
 
 
 def test_the_seeds_row_is_reproduced() -> None:
-    with torch.device("meta"):
+    with on_meta():
         assert count_parameters(architectures.create("vit", num_classes=10)) == 53_592_074
     with on_meta():
         network = architectures.create("vit", num_classes=10)
@@ -36,14 +37,7 @@ def test_every_layer_of_the_seeds_vit_has_its_shape_and_size() -> None:
     expected = {"conv_proj": ((1, width, 7, 7), 32 * 32 * 3 * width + width)}
     expected |= {f"encoder.layers.encoder_layer_{i}.{layer}": facts for i in range(6) for layer, facts in block.items()}
     expected |= {"encoder.ln": ((1, tokens, width), 2 * width), "heads": ((1, 10), 10 * width + 10)}
-    seen: dict[str, tuple[tuple[int, ...], int]] = {}
-    with torch.device("meta"):
-        network = architectures.create("vit", num_classes=10).eval()
-        for name in expected:
-            network.get_submodule(name).register_forward_hook(
-                lambda module, _, out, name=name: seen.update({name: (tuple(out.shape), count_parameters(module))})
-            )
-        network(torch.empty(1, 3, 224, 224))
+    seen = shapes_and_parameters("vit", expected, num_classes=10)
     assert seen == expected
     assert list(seen) == list(expected)  # and they run in this order
 

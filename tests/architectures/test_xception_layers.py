@@ -1,9 +1,8 @@
 """Xception: layout and counts of the paper."""
 
-from collections.abc import Iterable
-
 import pytest
 import torch
+from layer_walk import output_shapes
 
 import architectures
 from workbench.inspect.counts import count_macs, count_parameters
@@ -20,19 +19,6 @@ XCEPTION = {  # figure 5, 299 px
     "conv3": (1536, 10, 10),
     "conv4": (2048, 10, 10),
 }
-
-
-def output_shapes(name: str, layers: Iterable[str], size: int = 224) -> dict[str, tuple[int, ...]]:
-    """What each named layer returns for one image, without its batch dimension."""
-    shapes = {}
-    with torch.device("meta"):
-        network = architectures.create(name, image_size=size).eval()
-        for layer in layers:
-            network.get_submodule(layer).register_forward_hook(
-                lambda module, inputs, output, layer=layer: shapes.update({layer: tuple(output.shape[1:])})
-            )
-        network(torch.empty(1, 3, size, size))
-    return shapes
 
 
 def test_layers_have_the_papers_shapes() -> None:
