@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import scipy.io
 import torch
+from real_mnist import link_real_mnist
 from torchvision import datasets
 
 from workbench.base.errors import UserError
@@ -292,13 +293,8 @@ def test_every_file_to_download_has_a_digest() -> None:
 
 
 def test_real_mnist(tmp_path: Path, opened: Open) -> None:
-    """Its published mean and standard deviation, from the folder of CNNWB_TEST_MNIST with the four .gz files."""
-    beside = Path(__file__).parents[3] / "shared" / "data" / "mnist"
-    place = Path(os.environ.get("CNNWB_TEST_MNIST") or beside)
-    if not (place / "train-images-idx3-ubyte.gz").is_file():
-        pytest.skip("no MNIST here; set CNNWB_TEST_MNIST to the folder with its four .gz files")
-    (tmp_path / "MNIST").mkdir()
-    (tmp_path / "MNIST" / "raw").symlink_to(place, target_is_directory=True)
+    """Its published mean and standard deviation."""
+    link_real_mnist(tmp_path)
     dataset = opened(dataset="mnist", root=str(tmp_path), image_size=28)
     assert (dataset.train.size, dataset.test.size) == (60_000, 10_000)
     assert (round(dataset.mean[0], 4), round(dataset.std[0], 4)) == (0.1307, 0.3081)
