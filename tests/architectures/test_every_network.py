@@ -64,14 +64,11 @@ def test_one_step_lowers_the_loss(name: str, precision: str) -> None:
 
     loss = loss_now()
     loss.backward()
-    steepness = sum(p.grad.square().sum().item() for p in network.parameters() if p.grad is not None)
-    assert steepness > 0
-    # No fixed rate suits all networks: each is to lower the loss by a share of it, to first order. The first share is
-    # well above bf16's rounding; where the loss curves too much for it, a smaller one has to do.
     before = [p.detach().clone() for p in network.parameters()]
     after = []
-    for share in (0.05, 0.005, 0.0005):
-        torch.optim.SGD(network.parameters(), lr=share * loss.item() / steepness).step()
+    # Adam, whose steps have the same length however steep the loss: gradients here differ by a factor of a million.
+    for lr in (1e-4, 1e-3, 1e-5):
+        torch.optim.Adam(network.parameters(), lr=lr).step()
         with torch.no_grad():
             after.append(loss_now().item())
             if after[-1] < loss.item():
