@@ -18,6 +18,7 @@ from rich.text import Text
 
 from workbench.base.text import clean
 from workbench.profile import Resolved
+from workbench.runs.journal import finite
 
 if TYPE_CHECKING:
     from workbench.training.observer import Observer, Snapshot
@@ -68,7 +69,7 @@ def _attend(run: Callable[["Observer", Any], "Outcome"], *, as_json: bool) -> in
         raise
     display.note(_ending(outcome))
     if as_json:
-        print(json.dumps(_finite(outcome.as_json())), flush=True)
+        print(json.dumps(finite(outcome.as_json())), flush=True)
     return {"finished": 0, "stopped": 130, "preempted": 75}.get(outcome.state, 1)
 
 
@@ -151,6 +152,7 @@ class Bars(Lines):
             self.print(clean(line))
 
     def progress(self, snapshot: "Snapshot") -> None:
+        """Redraw both bars, at most every `REDRAW_SECONDS` but always at the end of a phase."""
         now = time.monotonic()
         if now - self.drawn < REDRAW_SECONDS and snapshot.done < snapshot.total:
             return
@@ -174,6 +176,7 @@ class Bars(Lines):
             self.print("")
 
     def close(self) -> None:
+        """Take the bars off the screen; the lines above them stay."""
         if self.open:
             self.open = False
             try:
@@ -216,10 +219,3 @@ def _clock(seconds: float) -> str:
     whole = int(seconds)
     hours = f"{whole // 3600}:" if whole >= 3600 else ""
     return f"{hours}{whole % 3600 // 60:02d}:{whole % 60:02d}"
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN: `"nan"`, as in the run's own files."""
-    from workbench.runs.journal import finite
-
-    return finite(value)

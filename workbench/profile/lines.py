@@ -37,6 +37,7 @@ class _Scanner:
         self.arrays: dict[Path, int] = {}  # array of tables -> index of its last element
 
     def scan(self) -> dict[Path, int]:
+        """Walk the whole text: headers and pairs, one after the other."""
         table: Path = ()
         while True:
             self.skip(" \t\n")
@@ -99,6 +100,7 @@ class _Scanner:
             self.at += 1
 
     def value(self, path: Path) -> None:
+        """Past one value of any kind; what is inside an array or an inline table is noted below `path`."""
         first = self.text[self.at]
         if first in "\"'":
             self.string()
@@ -111,6 +113,7 @@ class _Scanner:
                 self.at += 1
 
     def array(self, path: Path) -> None:
+        """Past `[...]`, over as many lines as it has, noting the line of each element."""
         self.at += 1
         for index in itertools.count():
             self.skip(" \t\n,")

@@ -256,6 +256,7 @@ class Trainer:
         self.saved_at = self.window_start = time.monotonic()
 
     def write_status(self, *, force: bool = False) -> None:
+        """Say in status.json where the run stands; without `force` at most once a second."""
         state = self.state
         self.run.status(
             force=force,
