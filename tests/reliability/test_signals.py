@@ -88,18 +88,43 @@ def test_asked_twice_it_ends_at_once(tmp_path: Path) -> None:
     assert last_ending(run) == "stopped"
 
 
-@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 75)])
-def test_before_there_is_a_run_nothing_is_left(tmp_path: Path, name: str, code: int) -> None:
-    process = start(tmp_path)
-    time.sleep(1.2)  # torch is being loaded
-    if run_ids(tmp_path / "runs"):
-        process.kill()
-        process.communicate()
-        pytest.skip("this machine is too fast for the test: the run had begun")
+WAITING = """
+import pathlib, time
+import torch
+
+def build(num_classes, in_channels, image_size):
+    pathlib.Path("ready").touch()
+    {wait}
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(in_channels * image_size**2, num_classes))
+"""
+"""A network of the user's own that takes a minute to build: a start that can be interrupted at a known place."""
+
+SWALLOWS = """
+    try:
+        time.sleep(60)
+    except BaseException:
+        pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "wait"),
+    [("SIGINT", 130, "time.sleep(60)"), ("SIGTERM", 75, SWALLOWS.strip())],
+    ids=["raised", "swallowed"],
+)
+def test_before_there_is_a_run_nothing_is_left(tmp_path: Path, name: str, code: int, wait: str) -> None:
+    (tmp_path / "waiting.py").write_text(WAITING.format(wait=wait))
+    process = start(tmp_path, "--model.arch", "waiting:build")
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "ready").exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "the network was never built"
+        time.sleep(0.02)
     process.send_signal(getattr(signal, name))
     out, err = process.communicate(timeout=60)
-    assert process.returncode == code
+    assert process.returncode == code, err
     assert out == ""
     assert "Traceback" not in err
+    assert f"{name}: ended before there was a run" in err
     assert run_ids(tmp_path / "runs") == []
     assert not list((tmp_path / "runs").glob(".new-*")) if (tmp_path / "runs").exists() else True

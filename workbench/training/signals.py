@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from workbench.base.ranks import several
 from workbench.training.observer import StopRequest
 
 PREEMPTED = 75
@@ -27,17 +28,27 @@ class EndedBeforeStart(BaseException):
 
 
 class SignalStop(StopRequest):
-    """A stop request that signals set. Until `armed`, a signal raises EndedBeforeStart instead."""
+    """A stop request that signals set. Until `arm` is called, a signal raises EndedBeforeStart instead."""
 
     def __init__(self) -> None:
         super().__init__()
         self.armed = False
+        self.early: int | None = None
+        """The first signal that came before there was a run."""
 
     def arm(self) -> None:
+        """From here on there is a run. EndedBeforeStart if a signal came whose exception never got here.
+
+        Python drops an exception that a handler raises inside a weak reference's callback or a finalizer, and a
+        library may catch it; importing torch has plenty of both.
+        """
         self.armed = True
+        if self.early is not None:
+            raise EndedBeforeStart(self.early)
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         if not self.armed:
+            self.early = self.early or number
             raise EndedBeforeStart(number)
         if number == signal.SIGINT and self.cause == "SIGINT":
             raise KeyboardInterrupt
@@ -55,4 +66,5 @@ def listening() -> Iterator[SignalStop]:
         yield stop
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # torchrun ends what is left as soon as one process has ended, and this one has yet to say how it went.
+            signal.signal(number, signal.SIG_IGN if several() else handler)
