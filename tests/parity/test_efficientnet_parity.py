@@ -1,39 +1,17 @@
-"""EfficientNet against torchvision's."""
+"""What comparing weights and logits does not show of EfficientNets: the rates of dropout and stochastic depth."""
 
 import pytest
-import torch
-from agreement import assert_networks_agree
-from torch import nn
-from torchvision import models
+from agreement import without_memory
+from peers import PEERS, Peer
 
 import architectures
 
-SIZES = [f"efficientnet_b{i}" for i in range(8)]
-WEIGHTS = ["features.0.0.weight", "features.3.1.block.2.fc1.weight", "features.5.0.block.1.1.bias", "classifier.1.bias"]
 
-
-@pytest.mark.parametrize(("name", "size"), [(SIZES[0], 32), (SIZES[0], 75), (SIZES[1], 64), (SIZES[2], 33)])
-def test_efficientnet_agrees_with_torchvision(name: str, size: int) -> None:
-    torch.manual_seed(0)
-    peer = getattr(models, name)(num_classes=11)
-    for module in peer.modules():
-        if isinstance(module, nn.Conv2d):
-            # torchvision's depthwise weights start so small that in evaluation nothing would reach the logits.
-            nn.init.kaiming_normal_(module.weight, mode="fan_in")
-    ours = architectures.create(name, num_classes=11, image_size=size)
-    assert_networks_agree(ours, peer, size, weights=WEIGHTS)
-
-
-@pytest.mark.parametrize("name", SIZES)
-def test_efficientnet_has_torchvisions_parameters_and_rates(name: str) -> None:
-    with torch.device("meta"):
-        peer = getattr(models, name)(num_classes=11)
-        ours = architectures.create(name, num_classes=11)
-    shapes = {key: value.shape for key, value in ours.state_dict().items()}
-    assert shapes == {key: value.shape for key, value in peer.state_dict().items()}
-    assert [m.eps for m in ours.modules() if isinstance(m, nn.BatchNorm2d)] == [
-        m.eps for m in peer.modules() if isinstance(m, nn.BatchNorm2d)
-    ]
-    assert ours.classifier[0].p == peer.classifier[0].p
-    for stage, other in zip(ours.features[1:-1], peer.features[1:-1], strict=True):
+@pytest.mark.parametrize("peer", [peer for peer in PEERS if peer.name.startswith("efficientnet")], ids=str)
+def test_efficientnets_have_torchvisions_rates(peer: Peer) -> None:
+    with without_memory():
+        theirs = peer.build(224)
+        ours = architectures.create(peer.name)
+    assert ours.classifier[0].p == theirs.classifier[0].p
+    for stage, other in zip(ours.features[1:-1], theirs.features[1:-1], strict=True):
         assert [b.stochastic_depth.rate for b in stage] == pytest.approx([b.stochastic_depth.p for b in other])
