@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import NoReturn
 
 import workbench
+from workbench.base import ranks
 
 USAGE = """\
 cnn-workbench --headless --profile FILE [--section.key VALUE ...]
-       cnn-workbench --headless --resume RUN
+       cnn-workbench --headless --resume RUN [--train.epochs N ...]
+       cnn-workbench --headless --fork RUN [--weights best|last|none] [--section.key VALUE ...]
        cnn-workbench profile check|show FILE [--section.key VALUE ...]
+       cnn-workbench profile show FILE --plot-lr
        cnn-workbench profile schema
        cnn-workbench models [WORD] [--family FAMILY]
        cnn-workbench show NETWORK [--image-size N] [--depth N]
@@ -26,6 +29,7 @@ examples:
   cnn-workbench --headless --profile quick.toml                 train on the embedded digits, a minute on a laptop
   cnn-workbench --headless --profile base.toml --optim.lr 0.01  the shared base config, one value changed
   cnn-workbench --headless --resume last                        go on with the newest run
+  cnn-workbench --headless --resume last --train.epochs 20      the same, for longer than was planned
   cnn-workbench profile show base.toml                          every value and where it came from
   cnn-workbench models --family transformer                     the networks there are, with their sizes
   cnn-workbench show vit_b_16 --image-size 384                  a paper's card, and the network layer by layer
@@ -42,6 +46,10 @@ exit codes: 0 finished, 1 the run failed, 2 wrong profile or command line, 75 pr
 def main(argv: list[str] | None = None) -> int:
     """Run a command; returns the exit code. A user's mistake is one clear line on stderr, never a traceback."""
     arguments = sys.argv[1:] if argv is None else argv
+    return _run(arguments) if ranks.leads() else ranks.in_silence(lambda: _run(arguments))
+
+
+def _run(arguments: list[str]) -> int:
     try:
         command = COMMANDS.get(arguments[0]) if arguments else None
         return command(arguments[1:]) if command else _main_command(arguments)
@@ -66,6 +74,9 @@ def _main_command(arguments: list[str]) -> int:
     parser.add_argument("--headless", action="store_true", help="train without the screen, as a script would")
     parser.add_argument("--profile", metavar="FILE", help="what to train: a path or a name (quick, base, mnist, ...)")
     parser.add_argument("--resume", metavar="RUN", help="go on with a run: its id, a unique beginning of it, or last")
+    parser.add_argument("--fork", metavar="RUN", help="start a new run from the profile of another one")
+    parser.add_argument("--weights", choices=("best", "last", "none"), default="none",
+                        help="with --fork: begin with the weights of its checkpoint (default: none)")  # fmt: skip
     parser.add_argument("--runs", metavar="DIR", help="where runs are kept (default: $CNNWB_RUNS or ./runs)")
     parser.add_argument("--json", action="store_true", help="print one JSON object about the run on stdout at the end")
     add_options(parser)
@@ -75,20 +86,26 @@ def _main_command(arguments: list[str]) -> int:
             parser.error("add --headless to train (the screen is not part of this version)")
         parser.print_help()
         return 2
-    if bool(options.profile) == bool(options.resume):
-        parser.error("give either --profile FILE or --resume RUN")
+    if sum(map(bool, (options.profile, options.resume, options.fork))) != 1:
+        parser.error("give one of --profile FILE, --resume RUN and --fork RUN")
+    if options.weights != "none" and not options.fork:
+        parser.error("--weights goes with --fork")
     root = Path(options.runs or os.environ.get("CNNWB_RUNS") or "runs").expanduser()
     layer = read_options(options)
     if options.resume:
         from workbench.headless import resume
 
-        if layer.data:
-            parser.error("--resume goes on with the run's own profile; it takes no other settings")
-        return resume(options.resume, root, as_json=options.json)
+        return resume(options.resume, root, layer, as_json=options.json)
+    if options.fork:
+        from workbench.headless import fork
+
+        return fork(options.fork, root, layer, weights=options.weights, as_json=options.json)
     resolved = load(options.profile, options=layer)
+    from workbench.lr_chart import check_schedule
     from workbench.preflight import check_network
 
     check_network(resolved)
+    check_schedule(resolved)
     from workbench.headless import train
 
     return train(resolved, root, as_json=options.json)
@@ -107,17 +124,30 @@ def _profile_command(arguments: list[str]) -> int:
     ):
         command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         command.add_argument("file", metavar="FILE", help="a path or a name")
+        if name == "show":
+            command.add_argument("--plot-lr", action="store_true", help="draw the learning rate over the run instead")
         add_options(command)
     commands.add_parser("schema", help="print the JSON Schema of a profile, for editors and taplo")
     options = _parse(parser, arguments)
     if options.command == "schema":
         print(schema_json())
         return 0
+    from workbench.lr_chart import check_schedule, draw_lr
     from workbench.preflight import check_network
 
     resolved = load(options.file, options=read_options(options))
     check_network(resolved)
-    print(show(resolved) if options.command == "show" else f"{options.file}: ok")
+    check_schedule(resolved)
+    if options.command == "check":
+        print(f"{options.file}: ok")
+    elif options.plot_lr:
+        from workbench.inspect.render import console_of_stdout, write
+
+        console = console_of_stdout()
+        width = console.width if console.is_terminal else 80
+        write(draw_lr(resolved.profile, width=width, color=console.is_terminal and not console.no_color))
+    else:
+        print(show(resolved))
     return 0
 
 

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 from workbench.base.text import clean
-from workbench.profile import Resolved
+from workbench.profile import Layer, Resolved
 from workbench.runs.journal import finite
 
 if TYPE_CHECKING:
@@ -40,13 +40,24 @@ def train(resolved: Resolved, root: Path, *, as_json: bool) -> int:
     return _attend(run, as_json=as_json)
 
 
-def resume(reference: str, root: Path, *, as_json: bool) -> int:
+def resume(reference: str, root: Path, options: Layer, *, as_json: bool) -> int:
     """`cnn-workbench --headless --resume RUN`; returns the exit code."""
 
     def run(observer: "Observer", stop: Any) -> "Outcome":
         from workbench.training.session import resume_run
 
-        return resume_run(reference, root, observer, stop)
+        return resume_run(reference, root, observer, stop, options=options)
+
+    return _attend(run, as_json=as_json)
+
+
+def fork(reference: str, root: Path, options: Layer, *, weights: str, as_json: bool) -> int:
+    """`cnn-workbench --headless --fork RUN`; returns the exit code."""
+
+    def run(observer: "Observer", stop: Any) -> "Outcome":
+        from workbench.training.session import fork_run
+
+        return fork_run(reference, root, observer, stop, options=options, weights=weights)
 
     return _attend(run, as_json=as_json)
 

@@ -162,9 +162,9 @@ def test_resume_takes_no_other_settings(complaint: Complaint) -> None:
 
 
 def test_profile_or_resume_is_needed(complaint: Complaint) -> None:
-    assert complaint(command=("--headless",)) == "give either --profile FILE or --resume RUN"
+    assert complaint(command=("--headless",)) == "give one of --profile FILE, --resume RUN and --fork RUN"
     line = complaint("--resume", "last")
-    assert line == "give either --profile FILE or --resume RUN"
+    assert line == "give one of --profile FILE, --resume RUN and --fork RUN"
 
 
 def test_a_run_that_is_still_running_or_finished_is_not_resumed(

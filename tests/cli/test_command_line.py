@@ -118,6 +118,25 @@ def test_the_environment_lies_over_the_file_and_the_flag_over_both(
     assert lines["val_fraction"] == "default"
 
 
+@pytest.mark.parametrize(("variable", "flag", "value"), [("16", "", 16), ("16", "auto", "auto"), ("auto", "8", 8)])
+def test_a_setting_may_be_a_word_or_a_number(
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    variable: str,
+    flag: str,
+    value: object,
+) -> None:
+    monkeypatch.setenv("CNNWB_TRAIN__MICRO_BATCH", variable)
+    assert main(["profile", "show", "tiny.toml", *(["--train.micro_batch", flag] if flag else [])]) == 0
+    assert tomllib.loads(capsys.readouterr().out)["train"]["micro_batch"] == value
+
+
+def test_only_what_is_set_of_the_augmentation_is_shown(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["profile", "show", "tiny.toml", "--augment.jitter", "0.5", "--augment.flip", "false"]) == 0
+    assert tomllib.loads(capsys.readouterr().out)["augment"] == {"jitter": 0.5, "flip": False}
+
+
 def test_check_says_ok(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["profile", "check", "tiny.toml"]) == 0
     assert capsys.readouterr().out == "tiny.toml: ok\n"

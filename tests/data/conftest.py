@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from workbench.data import Dataset, open_dataset
-from workbench.profile.schema import Data
+from workbench.profile.schema import Augment, Data
 
 Open = Callable[..., Dataset]
 
@@ -32,9 +32,16 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def opened() -> Open:
-    """Open a data set from [data] keys; `seed` and `report` as extra keys."""
+    """Open a data set from [data] keys; `seed`, `report` and `changes`, the section [augment], as extra keys."""
 
-    def call(*, seed: int = 0, report: Callable[[str], None] = lambda line: None, **keys: Any) -> Dataset:
-        return open_dataset(Data(**keys), seed=seed, device=torch.device("cpu"), report=report)
+    def call(
+        *,
+        seed: int = 0,
+        report: Callable[[str], None] = lambda line: None,
+        changes: Augment | None = None,
+        **keys: Any,
+    ) -> Dataset:
+        device = torch.device("cpu")
+        return open_dataset(Data(**keys), seed=seed, device=device, report=report, augment=changes or Augment())
 
     return call

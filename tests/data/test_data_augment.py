@@ -1,5 +1,8 @@
 """The batched, gather-based augmentation against the obvious one, image by image."""
 
+import hashlib
+from collections.abc import Callable
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
+from workbench.data import Dataset
 from workbench.data.augment import Draws, crop_and_flip, draw, padding, to_input
 from workbench.data.keys import generator, key, order
 
@@ -88,6 +92,19 @@ def test_draws_cover_their_range_evenly() -> None:
         assert counts.min() > 2000  # 2222 expected, standard deviation 44
     assert abs(draws.flip.float().mean().item() - 0.5) < 0.02
     assert not draw(100, 32, 32, seed=0, epoch=0, mirror=False).flip.any()
+
+
+def test_standard_augmentation_is_fixed_for_ever(opened: Callable[..., Dataset]) -> None:
+    """Digests of what the first version made: runs that were begun with it go on to the bit."""
+    cropped, batches = hashlib.sha256(), hashlib.sha256()
+    for n, side in ((500, 32), (300, 28)):
+        stored = torch.randint(256, (n, 3, side, side), generator=torch.Generator().manual_seed(7), dtype=torch.uint8)
+        cropped.update(crop_and_flip(stored, draw(n, side, side, seed=1, epoch=2, mirror=True)).numpy().tobytes())
+    assert cropped.hexdigest() == "df89fb5e188b0b4ef06efa9c2615d90f01984ced2191a5eae1c5dc2970b7df45"
+    for batch in opened(dataset="digits", image_size=8, seed=3).train.batches(128, epoch=1):
+        batches.update(batch.images.numpy().tobytes())
+        batches.update(batch.labels.numpy().tobytes())
+    assert batches.hexdigest() == "cc7f95612254c94fac53afe5f7edfd6a29c79e94446cb9c7dbd29410e869d497"
 
 
 def test_keys_are_fixed_for_ever() -> None:

@@ -43,8 +43,8 @@ def keys(root: Path, **more: object) -> dict[str, object]:
 
 
 def gather(dataset: Dataset, batch_size: int, **which: int) -> tuple[torch.Tensor, torch.Tensor]:
-    images, labels = zip(*dataset.train.batches(batch_size, **which), strict=True)
-    return torch.cat(images), torch.cat(labels)
+    batches = list(dataset.train.batches(batch_size, **which))
+    return torch.cat([batch.images for batch in batches]), torch.cat([batch.labels for batch in batches])
 
 
 def test_a_folder_is_read(root: Path, opened: Open) -> None:
@@ -65,9 +65,9 @@ def test_workers_give_what_one_process_gives(root: Path, opened: Open, start: in
     here, there = opened(**keys(root)), opened(**keys(root, workers=2))
     assert here.mean == there.mean
     whole = islice(here.train.batches(4, epoch=1), start, None)
-    for (a, b), (c, d) in zip(whole, there.train.batches(4, epoch=1, start=start), strict=True):
-        assert torch.equal(a, c)
-        assert torch.equal(b, d)
+    for one, other in zip(whole, there.train.batches(4, epoch=1, start=start), strict=True):
+        assert torch.equal(one.images, other.images)
+        assert torch.equal(one.labels, other.labels)
 
 
 def test_batches_before_the_start_are_not_decoded(root: Path, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:

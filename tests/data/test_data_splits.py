@@ -12,17 +12,17 @@ import torch
 
 from workbench.base.errors import UserError
 from workbench.data import Dataset, Split, digits
-from workbench.data.augment import Draws
 from workbench.data.splits import batch_spans, hold_out
 from workbench.data.stats import totals
+from workbench.profile.schema import Augment
 
 Open = Callable[..., Dataset]
 SMALL = {"dataset": "digits", "image_size": 8}
 
 
 def gather(split: Split, batch_size: int, **keys: int) -> tuple[torch.Tensor, torch.Tensor]:
-    images, labels = zip(*split.batches(batch_size, **keys), strict=True)
-    return torch.cat(images), torch.cat(labels)
+    batches = list(split.batches(batch_size, **keys))
+    return torch.cat([batch.images for batch in batches]), torch.cat([batch.labels for batch in batches])
 
 
 def test_the_embedded_digits_are_those_of_uci() -> None:
@@ -117,9 +117,9 @@ def test_starting_inside_an_epoch_gives_the_same_rest(opened: Open, start: int) 
     whole = list(islice(split.batches(64, epoch=2), start, None))
     rest = list(split.batches(64, epoch=2, start=start))
     assert len(whole) == len(rest) == max(0, 23 - start)
-    for (a, b), (c, d) in zip(whole, rest, strict=True):
-        assert torch.equal(a, c)
-        assert torch.equal(b, d)
+    for one, other in zip(whole, rest, strict=True):
+        assert torch.equal(one.images, other.images)
+        assert torch.equal(one.labels, other.labels)
 
 
 def test_the_picture_of_a_sample_does_not_depend_on_batch_size(opened: Open) -> None:
@@ -129,8 +129,11 @@ def test_the_picture_of_a_sample_does_not_depend_on_batch_size(opened: Open) -> 
         assert torch.equal(first, second)
 
 
-def test_the_picture_of_a_sample_does_not_depend_on_its_position(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    split = opened(**SMALL).train
+@pytest.mark.parametrize("augment", ["standard", "contrastive", "strong"])
+def test_the_picture_of_a_sample_does_not_depend_on_its_position(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, augment: str
+) -> None:
+    split = opened(**SMALL, augment=augment).train
     backwards = torch.arange(split.size - 1, -1, -1)
     monkeypatch.setattr("workbench.data.splits.order", lambda n, seed, epoch: backwards)
     there, _ = gather(split, 50, epoch=1)
@@ -149,26 +152,22 @@ def test_seed_and_epoch_change_the_pictures(opened: Open) -> None:
     assert not torch.equal(first, seed)
 
 
-def test_only_training_images_are_augmented(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    dataset = opened(**SMALL, val_fraction=0.2)
+@pytest.mark.parametrize("augment", ["none", "standard", "contrastive", "strong"])
+def test_only_training_images_are_augmented(opened: Open, augment: str) -> None:
+    """Told by the pictures themselves: unless augmented, an epoch's are the stored ones in another order."""
+    keys = {**SMALL, "val_fraction": 0.2, "augment": augment}
+    dataset, mixed = opened(**keys), opened(**keys, changes=Augment(mixup=1.0))
     assert dataset.val is not None
     assert dataset.test is not None
-    calls = []
-
-    def spy(images: torch.Tensor, draws: Draws) -> torch.Tensor:
-        calls.append(len(images))
-        return images
-
-    monkeypatch.setattr("workbench.data.splits.crop_and_flip", spy)
-    for split in (dataset.val, dataset.test):
-        twice = [gather(split, 64)[0] for _ in range(2)]
-        assert torch.equal(*twice)
-        gather(split, 64, epoch=0)
-    gather(dataset.train, 64)
-    gather(opened(**SMALL, augment="none").train, 64, epoch=0)
-    assert calls == []
-    gather(dataset.train, 64, epoch=0)
-    assert sum(calls) == dataset.train.size
+    for split in (dataset.val, dataset.test, mixed.val, mixed.test):
+        plain, epoch = gather(split, 64)[0], gather(split, 64, epoch=0)[0]
+        assert sorted(plain.flatten(1).tolist()) == sorted(epoch.flatten(1).tolist())
+        assert all(batch.other is None for batch in split.batches(64, epoch=0))
+    plain, epoch = gather(dataset.train, 64)[0], gather(dataset.train, 64, epoch=0)[0]
+    changed = sorted(plain.flatten(1).tolist()) != sorted(epoch.flatten(1).tolist())
+    assert changed == (augment != "none")
+    assert all(batch.other is None for batch in mixed.train.batches(64))
+    assert all(batch.other is not None for batch in mixed.train.batches(64, epoch=0))
 
 
 def test_validation_images_are_disjoint_complete_and_the_same_for_all_seeds(opened: Open) -> None:
@@ -220,6 +219,9 @@ def test_counts_out_of_range(opened: Open) -> None:
     split = opened(**SMALL).train
     with pytest.raises(ValueError, match="start"):
         split.batches(4, start=-1)
+    for wrong in ({"size": 0}, {"shard": (2, 2)}, {"shard": (-1, 2)}, {"shard": (0, 0)}, {"strength": 1.5}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            split.batches(4, epoch=0, **wrong)
     with pytest.raises(ValueError, match="batch_size"):
         split.steps(0)
 

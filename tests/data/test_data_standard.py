@@ -106,7 +106,8 @@ def test_idx_sets_in_place_are_read_without_network(tmp_path: Path, opened: Open
     dataset = opened(dataset=name, root=str(tmp_path), image_size=28)
     assert (dataset.channels, len(dataset.classes), dataset.train.size) == (1, 10, 30)
     assert sorted(os.listdir(folder)) == sorted(files)
-    images, labels = next(iter(dataset.train.batches(30)))
+    batch = next(iter(dataset.train.batches(30)))
+    images, labels = batch.images, batch.labels
     assert labels.tolist() == [i % 10 for i in range(30)]
     stored = gzip.decompress(files["train-images-idx3-ubyte.gz"]) if packed else files["train-images-idx3-ubyte"]
     pixels = (images * dataset.std[0] + dataset.mean[0]) * 255
@@ -201,7 +202,8 @@ def test_cifar_is_unpacked_and_read(tmp_path: Path, opened: Open, monkeypatch: p
     dataset = opened(dataset=name, root=str(tmp_path), image_size=32)
     assert dataset.channels == 3
     assert dataset.classes[3] == "class 3"
-    images, labels = next(iter(dataset.test.batches(10)))
+    batch = next(iter(dataset.test.batches(10)))
+    images, labels = batch.images, batch.labels
     assert labels.tolist() == list(range(10))
     [(filename, _)] = CIFAR[name].test_list
     stored = pickle.loads(members[filename])["data"].reshape(10, 3, 32, 32)

@@ -8,11 +8,17 @@ import tomli_w
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from workbench.profile import Problem, ProfileError, check, keys, load, load_exact
-from workbench.profile.schema import Profile
+from workbench.profile import Problem, ProfileError, check, load, load_exact
+from workbench.profile.schema import DISCRIMINATED, Profile
 from workbench.profile.validate import PATTERNS
 
 DATASETS = "digits, mnist, fashion_mnist, kmnist, cifar10, cifar100, svhn, folder"
+AUGMENTS = "none, standard, contrastive, strong"
+OPTIMISERS = "adam, adamw, sgd, rmsprop, lamb, nadam, adagrad, muon"
+SCHEDULES = (
+    "constant, warmup_constant, warmup_linear, warmup_cosine, cyclic, cosine, step, multistep, polynomial, one_cycle, "
+    "plateau"
+)
 
 IN_A_FILE = [
     # a value out of bounds
@@ -53,16 +59,51 @@ IN_A_FILE = [
         '[data]\ndataset = "CIFAR10"',
         f'2: data.dataset: unknown dataset "CIFAR10" (did you mean "cifar10"?; one of: {DATASETS})',
     ),
-    ('[data]\naugment = "zzz"', '2: data.augment: unknown augment "zzz" (one of: none, standard)'),
-    ("[data]\naugment = 1", "2: data.augment: must be one of: none, standard (got 1)"),
-    ('[optim]\nname = "sdg"', '2: optim.name: unknown optimiser "sdg" (did you mean "sgd"?; one of: adam, sgd)'),
-    ("[optim]\nname = 3", "2: optim.name: must be one of: adam, sgd (got 3)"),
+    ('[data]\naugment = "zzz"', f'2: data.augment: unknown augment "zzz" (one of: {AUGMENTS})'),
+    ("[data]\naugment = 1", f"2: data.augment: must be one of: {AUGMENTS} (got 1)"),
+    (
+        '[augment]\ncrop = "pda"',
+        '2: augment.crop: unknown crop "pda" (did you mean "pad"?; one of: none, pad, resized)',
+    ),
+    ("[augment]\ncrop = 3", "2: augment.crop: must be one of: none, pad, resized (got 3)"),
+    ('[optim]\nname = "sdg"', f'2: optim.name: unknown optimiser "sdg" (did you mean "sgd"?; one of: {OPTIMISERS})'),
+    ("[optim]\nname = 3", f"2: optim.name: must be one of: {OPTIMISERS} (got 3)"),
     (
         '[schedule]\nname = "cosin"',
-        '2: schedule.name: unknown learning-rate schedule "cosin" (did you mean "cosine"?; one of: constant, cosine)',
+        f'2: schedule.name: unknown learning-rate schedule "cosin" (did you mean "cosine"?; one of: {SCHEDULES})',
     ),
     ('[train]\ndevice = "gpu"', '2: train.device: must be auto, cpu, cuda, cuda:N or mps (got "gpu")'),
     ('[train]\ndevice = "cuda:x"', '2: train.device: must be auto, cpu, cuda, cuda:N or mps (got "cuda:x")'),
+    ("[train]\nmicro_batch = 0", "2: train.micro_batch: must be auto or a whole number of at least 1 (got 0)"),
+    ('[train]\nmicro_batch = "big"', '2: train.micro_batch: must be auto or a whole number of at least 1 (got "big")'),
+    ("[train]\nmicro_batch = true", "2: train.micro_batch: must be auto or a whole number of at least 1 (got true)"),
+    ("[train]\nmicro_batch = 1.5", "2: train.micro_batch: must be auto or a whole number of at least 1 (got 1.5)"),
+    ("[train]\nmicro_batch = [8]", "2: train.micro_batch: must be auto or a whole number of at least 1 (got [8])"),
+    # a value that may be left out
+    ('[augment]\njitter = "x"', '2: augment.jitter: must be a number (got "x")'),
+    ("[augment]\njitter = 2", "2: augment.jitter: must be at most 1 (got 2)"),
+    ("[augment]\njitter = nan", "2: augment.jitter: must be a finite number (got nan)"),
+    ("[augment]\ncrop_scale = 0", "2: augment.crop_scale: must be greater than 0 (got 0)"),
+    ("[augment]\nflip = 1", "2: augment.flip: must be true or false (got 1)"),
+    ("[augment]\noperations = 2.5", "2: augment.operations: must be a whole number (got 2.5)"),
+    # a length, or several
+    (
+        '[schedule]\nname = "warmup_cosine"\nwarmup = "5 epochs"',
+        '3: schedule.warmup: must be a length such as "5ep", "500step" or "10%" (got "5 epochs")',
+    ),
+    (
+        '[schedule]\nname = "cyclic"\ndown = "-1ep"',
+        '3: schedule.down: must be a length such as "5ep", "500step" or "10%" (got "-1ep")',
+    ),
+    ('[schedule]\nname = "step"\nevery = 30', "3: schedule.every: must be a string (got 30)"),
+    (
+        '[schedule]\nname = "multistep"\nat = "5ep,,6ep"',
+        '3: schedule.at: must be lengths such as "5ep, 8ep" or "50%, 75%" (got "5ep,,6ep")',
+    ),
+    (
+        '[checkpoint]\nmonitor = "top1"',
+        '2: checkpoint.monitor: must be auto, or a figure such as val_top1, test_loss or test_ema_top1 (got "top1")',
+    ),
     # a key that does not exist, or not here
     ("epocs = 3", '1: epocs: unknown key (did you mean "train.epochs"?)'),
     ("lr = 3", '1: lr: unknown key (did you mean "optim.lr"?)'),
@@ -71,10 +112,46 @@ IN_A_FILE = [
     ("[train]\nbatch_size = 3", '2: train.batch_size: unknown key (did you mean "data.batch_size"?)'),
     ("[train]\nqqq = 3", "2: train.qqq: unknown key"),
     ("[optim]\nmomntum = 3", '2: optim.momntum: unknown key (did you mean "momentum"?)'),
-    ("[optim]\nmomentum = 0.5", "2: optim.momentum: not a setting of adam (sgd has it)"),
-    ('[optim]\nname = "sgd"\nbeta1 = 0.5', "3: optim.beta1: not a setting of sgd (adam has it)"),
+    ("[optim]\nmomentum = 0.5", "2: optim.momentum: not a setting of adam (sgd, rmsprop and muon have it)"),
+    ("[optim]\nmomentum_decay = 0.5", "2: optim.momentum_decay: not a setting of adam (nadam has it)"),
+    ("[optim]\nnesterov = true", "2: optim.nesterov: not a setting of adam (sgd and muon have it)"),
+    (
+        '[optim]\nname = "sgd"\nbeta1 = 0.5',
+        "3: optim.beta1: not a setting of sgd (adam, adamw, lamb, nadam and muon have it)",
+    ),
+    ('[schedule]\nname = "cosine"\nlow = 0.1', "3: schedule.low: not a setting of cosine (cyclic has it)"),
+    ("[augment]\njiter = 0.1", '2: augment.jiter: unknown key (did you mean "jitter"?)'),
+    ('augment = "none"', '1: augment: must be a table (got "none")'),
     # right alone, wrong together
     ('[optim]\nname = "sgd"\nmomentum = 0\nnesterov = true', "4: optim.nesterov: nesterov needs a momentum above 0"),
+    ('[optim]\nname = "muon"\nmomentum = 0', "3: optim.momentum: nesterov needs a momentum above 0"),
+    ("[sam]\nadaptive = true", "2: sam.adaptive: adaptive needs a rho above 0"),
+    (
+        '[train]\ncompile = "max-autotune"\ncuda_graph = "on"',
+        "3: train.cuda_graph: compile captures its own graphs; leave one of the two",
+    ),
+    ('[checkpoint]\nmonitor = "test_ema_loss"', "2: checkpoint.monitor: test_ema_loss needs train.ema above 0"),
+    ('[checkpoint]\nmonitor = "val_top5"', "2: checkpoint.monitor: val_top5 needs data.val_fraction above 0"),
+    # lengths that no run of 10 epochs can hold
+    *(
+        (
+            f'[schedule]\nname = "{name}"\nwarmup = "10ep"',
+            "3: schedule.warmup: 10ep must be shorter than the run of 10 epochs",
+        )
+        for name in ("warmup_constant", "warmup_linear", "warmup_cosine", "step", "polynomial", "one_cycle", "plateau")
+    ),
+    (
+        '[train]\nepochs = 1\n[schedule]\nname = "one_cycle"\nwarmup = "1ep"',
+        "5: schedule.warmup: 1ep must be shorter than the run of 1 epoch",
+    ),
+    (
+        '[schedule]\nname = "warmup_linear"\nwarmup = "100%"',
+        "3: schedule.warmup: 100% must be shorter than the run of 10 epochs",
+    ),
+    (
+        '[schedule]\nname = "multistep"\nat = "5ep, 10.5ep"',
+        "3: schedule.at: 10.5ep must be shorter than the run of 10 epochs",
+    ),
     # extends
     ("extends = 3", "1: extends: must be a string (got 3)"),
     ('\nextends = ""', "2: extends: the name of a profile is empty"),
@@ -94,8 +171,63 @@ def test_each_fault_is_one_line_with_its_place(faults, text, line):
 def test_of_an_unknown_choice_only_the_name_is_told(faults):
     # Which keys would be right depends on the name.
     assert faults('[schedule]\nname = "zzz"\nwarm = 3') == [
-        'my.toml:2: schedule.name: unknown learning-rate schedule "zzz" (one of: constant, cosine)',
+        f'my.toml:2: schedule.name: unknown learning-rate schedule "zzz" (one of: {SCHEDULES})',
     ]
+
+
+ACROSS_LAYERS = [
+    ("[sam]\nadaptive = true", "--sam.rho 0", "adaptive needs a rho above 0"),
+    ("[sam]\nrho = 0", "--sam.adaptive true", "adaptive needs a rho above 0"),
+    ('[train]\ncompile = "default"', "--train.cuda_graph on", "compile captures its own graphs; leave one of the two"),
+    ('[train]\ncuda_graph = "on"', "--train.compile default", "compile captures its own graphs; leave one of the two"),
+    ('[checkpoint]\nmonitor = "test_ema_top1"', "--train.ema 0", "test_ema_top1 needs train.ema above 0"),
+    ("[train]\nema = 0", "--checkpoint.monitor test_ema_top1", "test_ema_top1 needs train.ema above 0"),
+    ('[checkpoint]\nmonitor = "val_loss"', "--data.val_fraction 0", "val_loss needs data.val_fraction above 0"),
+    ("[data]\nval_fraction = 0", "--checkpoint.monitor val_loss", "val_loss needs data.val_fraction above 0"),
+    (
+        '[schedule]\nname = "plateau"\nwarmup = "2ep"',
+        "--train.epochs 2",
+        "2ep must be shorter than the run of 2 epochs",
+    ),
+    (
+        '[train]\nepochs = 2\n[schedule]\nname = "plateau"',
+        "--schedule.warmup 2ep",
+        "2ep must be shorter than the run of 2 epochs",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "flag", "says"), ACROSS_LAYERS)
+def test_of_two_keys_that_clash_the_one_laid_on_last_is_to_blame(faults, text, flag, says):
+    assert faults(text, *flag.split()) == [f"command line: {flag.split()[0]}: {says}"]
+
+
+def test_every_length_that_is_too_long_is_told(faults):
+    assert faults('[schedule]\nname = "multistep"\nwarmup = "11ep"\nat = "5ep, 100%,12ep, 9step"') == [
+        f"my.toml:{line} must be shorter than the run of 10 epochs"
+        for line in ("3: schedule.warmup: 11ep", "4: schedule.at: 100%", "4: schedule.at: 12ep")
+    ]
+
+
+GOOD = [
+    "[train]\nmicro_batch = 16",
+    '[train]\nmicro_batch = "auto"',
+    "[augment]\njitter = 1\nflip = false\noperations = 3",
+    '[augment]\ncrop = "none"\npolicy = "trivialaugment"',
+    '[schedule]\nname = "warmup_cosine"\nwarmup = "9.99ep"',
+    '[schedule]\nname = "warmup_cosine"\nwarmup = "0ep"',
+    '[schedule]\nname = "multistep"\nat = "5ep,50%  ,  700step"',
+    '[schedule]\nname = "cyclic"\nup = "100%"',
+    '[checkpoint]\nmonitor = "train_loss"',
+    '[checkpoint]\nmonitor = "val_ema_top5"\n[train]\nema = 0.99\n[data]\nval_fraction = 0.1',
+    "[sam]\nadaptive = true\nrho = 0.5",
+    '[train]\ncompile = "default"',
+]
+
+
+@pytest.mark.parametrize("text", GOOD)
+def test_what_is_right_is_not_complained_about(faults, text):
+    assert faults(text) == []
 
 
 def test_whole_numbers_are_fine_where_a_fraction_may_stand(faults):
@@ -208,11 +340,20 @@ def test_any_document_is_a_profile_or_a_list_of_faults(folder, document):
 
 
 def test_every_pattern_of_the_schema_has_words():
-    patterned = {key for key in keys() if any(getattr(rule, "pattern", None) for rule in _metadata(key))}
-    assert patterned == set(PATTERNS)
+    patterns = {
+        f"{section}.{name}": rule.pattern
+        for section, models in SECTIONS.items()
+        for model in models
+        for name, field in model.model_fields.items()
+        for rule in field.metadata
+        if getattr(rule, "pattern", None)
+    }
+    assert {"train.device", "checkpoint.monitor", "schedule.warmup", "schedule.at"} <= set(patterns)
+    assert {key if key in PATTERNS else pattern for key, pattern in patterns.items()} == set(PATTERNS)
 
 
-def _metadata(key):
-    section, _, name = key.rpartition(".")
-    model = Profile.model_fields[section].annotation if section else Profile
-    return model.model_fields[name].metadata if hasattr(model, "model_fields") else []
+SECTIONS = {
+    name: [*DISCRIMINATED[name].values()] if name in DISCRIMINATED else [field.annotation]
+    for name, field in Profile.model_fields.items()
+    if name in DISCRIMINATED or hasattr(field.annotation, "model_fields")
+}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from workbench.profile import ProfileError, builtin_names, find, load, load_exact
-from workbench.profile.schema import SGD, Adam
+from workbench.profile.schema import SGD, Adam, Augment, Polynomial, WarmupCosine
 
 find_module = importlib.import_module("workbench.profile.find")  # the package's `find` is the function
 
@@ -88,9 +88,40 @@ def test_another_network_does_not_inherit_options(folder, options):
     assert other.profile.model.options == {}
 
 
+def test_another_preset_does_not_inherit_what_was_changed_about_the_first(folder, options):
+    write(
+        base='[data]\naugment = "strong"\n[augment]\njitter = 0.1\nflip = false',
+        same='extends = "base"\n[data]\naugment = "strong"\n[augment]\njitter = 0.2',
+        other='extends = "base"\n[data]\naugment = "contrastive"\n[augment]\nblur = 0.5',
+        silent='extends = "base"\n[data]\nworkers = 1',
+    )
+    assert load("same", environ={}).profile.augment == Augment(jitter=0.2, flip=False)
+    assert load("silent", environ={}).profile.augment == Augment(jitter=0.1, flip=False)
+    assert load("other", environ={}).profile.augment == Augment(blur=0.5)
+    resolved = load("base", options=options("--data.augment", "none"), environ={"CNNWB_AUGMENT__HUE": "0.1"})
+    assert resolved.profile.augment == Augment()
+    assert str(resolved.origin("augment.jitter")) == "default"
+    kept = load("base", options=options("--data.augment", "none", "--augment.hue", "0.2"), environ={})
+    assert kept.profile.augment == Augment(hue=0.2)
+
+
+def test_the_default_preset_counts_as_chosen(folder):
+    write(base="[augment]\njitter = 0.1", my='extends = "base"\n[data]\naugment = "strong"')
+    assert load("my", environ={}).profile.augment == Augment()
+    write(again='extends = "base"\n[data]\naugment = "standard"')
+    assert load("again", environ={}).profile.augment == Augment(jitter=0.1)
+
+
+def test_another_schedule_inherits_nothing(folder, options):
+    write(base='[schedule]\nname = "warmup_cosine"\nwarmup = "2ep"\nend = 0.1')
+    resolved = load("base", options=options("--schedule.name", "polynomial", "--schedule.power", "2"), environ={})
+    assert resolved.profile.schedule == Polynomial(power=2.0)
+    assert load("base", environ={"CNNWB_SCHEDULE__END": "0.2"}).profile.schedule == WarmupCosine(warmup="2ep", end=0.2)
+
+
 def test_a_setting_of_the_optimiser_that_was_replaced(faults):
     told = faults('[optim]\nname = "sgd"', "--optim.name", "adam", "--optim.momentum", "0.5")
-    assert told == ["command line: --optim.momentum: not a setting of adam (sgd has it)"]
+    assert told == ["command line: --optim.momentum: not a setting of adam (sgd, rmsprop and muon have it)"]
 
 
 def test_a_clash_is_laid_at_the_layer_that_made_it(faults):
@@ -194,11 +225,14 @@ def test_files_elsewhere_are_named_in_full_and_built_in_ones_as_such(folder, tmp
     assert str(resolved.origin("model.arch")).startswith("built-in base.toml:")
 
 
-def test_a_run_profile_is_read_alone(folder, monkeypatch):
+def test_a_run_profile_is_read_alone(folder, options, monkeypatch):
     monkeypatch.setenv("CNNWB_SEED", "7")
     write(my="seed = 3", child='extends = "my"')
     assert load_exact("my.toml").profile.seed == 3
     assert load("my").profile.seed == 7
+    longer = load_exact("my.toml", options=options("--train.epochs", "20"))
+    assert (longer.profile.seed, longer.profile.train.epochs) == (3, 20)
+    assert str(longer.origin("train.epochs")) == "command line"
     with pytest.raises(ProfileError, match=r"^child\.toml:1: extends: a resolved profile extends nothing$"):
         load_exact("child.toml")
 

@@ -25,6 +25,14 @@ from workbench.profile import add_options, keys, load, read_environment, read_op
         (["--data.batch_size", "8"], {"data": {"batch_size": 8}}),
         (["--optim.nesterov", "true"], {"optim": {"nesterov": True}}),
         (["--checkpoint.best", "No"], {"checkpoint": {"best": False}}),
+        (["--train.micro_batch", "16"], {"train": {"micro_batch": 16}}),
+        (["--train.micro-batch=auto"], {"train": {"micro_batch": "auto"}}),
+        (["--augment.jitter", "1"], {"augment": {"jitter": 1.0}}),
+        (["--augment.flip", "off", "--augment.crop", "none"], {"augment": {"flip": False, "crop": "none"}}),
+        (
+            ["--schedule.name", "multistep", "--schedule.at", "50%, 7ep"],
+            {"schedule": {"name": "multistep", "at": "50%, 7ep"}},
+        ),
         (["--model.options", "k=1"], {"model": {"options": {"k": 1}}}),
         (
             ["--model.options", "k=1,f=1.5", "--model.options", "t=true", "--model.options", "s=1x"],
@@ -51,7 +59,20 @@ def test_flags_become_typed_values(options, words, data):
         (["--checkpoint.best", "maybe"], '--checkpoint.best: must be true or false (got "maybe")'),
         (
             ["--data.augment", "nne"],
-            '--data.augment: unknown augment "nne" (did you mean "none"?; one of: none, standard)',
+            '--data.augment: unknown augment "nne" (did you mean "none"?; one of: none, standard, contrastive, strong)',
+        ),
+        (
+            ["--train.micro_batch", "0"],
+            "--train.micro_batch: must be auto or a whole number of at least 1 (got 0)",
+        ),
+        (
+            ["--train.micro_batch", "AUTO"],
+            '--train.micro_batch: must be auto or a whole number of at least 1 (got "AUTO")',
+        ),
+        (["--augment.jitter", "none"], '--augment.jitter: must be a number (got "none")'),
+        (
+            ["--schedule.name", "plateau", "--schedule.warmup", "five"],
+            '--schedule.warmup: must be a length such as "5ep", "500step" or "10%" (got "five")',
         ),
         (["--model.options", "k"], '--model.options: must be KEY=VALUE or a JSON table (got "k")'),
         (["--model.options", "{k"], '--model.options: must be KEY=VALUE or a JSON table (got "{k")'),
@@ -74,6 +95,11 @@ def test_a_wrong_flag_names_itself_and_the_value(faults, words, line):
         ({"cnnwb_optim__lr": "1e-3"}, {"optim": {"lr": 0.001}}),
         ({"CNNWB_DATA__BATCH_SIZE": "8", "CNNWB_DATA__ROOT": "1"}, {"data": {"batch_size": 8, "root": "1"}}),
         ({"CNNWB_OPTIM__NAME": "sgd", "CNNWB_OPTIM__NESTEROV": "on"}, {"optim": {"name": "sgd", "nesterov": True}}),
+        ({"CNNWB_TRAIN__MICRO_BATCH": "16"}, {"train": {"micro_batch": 16}}),
+        ({"CNNWB_TRAIN__MICRO_BATCH": "auto"}, {"train": {"micro_batch": "auto"}}),
+        ({"CNNWB_AUGMENT__JITTER": "0.25", "CNNWB_AUGMENT__FLIP": "no"}, {"augment": {"jitter": 0.25, "flip": False}}),
+        ({"CNNWB_AUGMENT__POLICY": "none"}, {"augment": {"policy": "none"}}),
+        ({"CNNWB_SAM__RHO": "1"}, {"sam": {"rho": 1.0}}),
         ({"CNNWB_MODEL__OPTIONS": '{"k": 1}'}, {"model": {"options": {"k": 1}}}),
         ({"CNNWB_MODEL__OPTIONS__WIDTH": "1.5"}, {"model": {"options": {"width": 1.5}}}),
     ],
@@ -91,6 +117,14 @@ def test_variables_become_typed_values(variables, data):
         ("CNNWB_TRAIN__EPOCHS", "ten", 'CNNWB_TRAIN__EPOCHS: must be a whole number (got "ten")'),
         ("CNNWB_TRAIN__EPOCHS", "", 'CNNWB_TRAIN__EPOCHS: must be a whole number (got "")'),
         ("CNNWB_TRAIN__EPOCHS", "true", 'CNNWB_TRAIN__EPOCHS: must be a whole number (got "true")'),
+        (
+            "CNNWB_TRAIN__MICRO_BATCH",
+            "16.0",
+            'CNNWB_TRAIN__MICRO_BATCH: must be auto or a whole number of at least 1 (got "16.0")',
+        ),
+        ("CNNWB_AUGMENT__JITTER", "", 'CNNWB_AUGMENT__JITTER: must be a number (got "")'),
+        ("CNNWB_AUGMENT__JITTER", "null", 'CNNWB_AUGMENT__JITTER: must be a number (got "null")'),
+        ("CNNWB_AUGMENT", "strong", "unknown variable CNNWB_AUGMENT (did you mean CNNWB_DATA__AUGMENT?)"),
         ("CNNWB_MODEL__OPTIONS", "zz", 'CNNWB_MODEL__OPTIONS: must be a JSON table (got "zz")'),
         ("CNNWB_EPOCS", "1", "unknown variable CNNWB_EPOCS (did you mean CNNWB_TRAIN__EPOCHS?)"),
         ("CNNWB_OPTM__LR", "1", "unknown variable CNNWB_OPTM__LR (did you mean CNNWB_OPTIM__LR?)"),
@@ -127,8 +161,13 @@ def test_help_has_a_line_for_every_key_with_bounds_and_the_right_default():
     text = " ".join(parser.format_help().split())
     assert all(f"--{key} " in text for key in keys())
     assert "optimiser (default: adam)" in text  # pydantic-settings would name the last choice
-    assert "learning rate (above 0; default: 0.001 for adam, 0.01 for sgd)" in text
-    assert "momentum; 0 is plain SGD (at least 0, below 1; sgd only; default: 0.9)" in text
+    assert "learning rate (above 0; default: 0.001 for adam and adamw, 0.01 for sgd, rmsprop and adagrad, " in text
+    momentum = "momentum; 0 is none (at least 0, below 1; sgd, rmsprop and muon only; default: "
+    assert momentum + "0.9 for sgd, 0.0 for rmsprop, 0.95 for muon)" in text
+    assert "waves of the cosine; 0.5 falls once from the top to the end (above 0, at most 1000; warmup_cosine" in text
+    assert "--train.micro_batch auto|int" in text
+    assert "--augment.jitter float strength" in text
+    assert "--augment.crop {none,pad,resized}" in text
     assert "--extends" not in text
 
 

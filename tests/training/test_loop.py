@@ -14,11 +14,12 @@ from training_helpers import Quiet, StopAfter, load_last, train, write_profile
 
 import architectures
 from workbench.data import open_dataset
+from workbench.data.splits import Batch
 from workbench.profile import ProfileError, load, load_exact
 from workbench.runs import journal
 from workbench.runs.reading import read_json, read_metrics
 from workbench.training import devices
-from workbench.training.metrics import Sums, objective
+from workbench.training.metrics import Reading, Sums, batch_sums, objective
 from workbench.training.session import Outcome
 
 
@@ -41,22 +42,22 @@ def plain_training(profile_path: Path) -> tuple[nn.Module, list[float], float, f
     for epoch in range(profile.train.epochs):
         network.train()
         total = 0.0
-        for images, labels in dataset.train.batches(profile.data.batch_size, epoch=epoch):
+        for batch in dataset.train.batches(profile.data.batch_size, epoch=epoch):
             devices.reseed(cpu, profile.seed, "model", step)
-            loss = F.cross_entropy(network(images), labels)
+            loss = F.cross_entropy(network(batch.images), batch.labels)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            total += loss.item() * len(labels)
+            total += loss.item() * len(batch.labels)
             step += 1
         losses.append(total / dataset.train.size)
     network.eval()
     assert dataset.test is not None
     with torch.no_grad():
-        [(images, labels)] = dataset.test.batches(dataset.test.size)
-        logits = network(images)
-    hits = (logits.argmax(1) == labels).double().mean().item()
-    return network, losses, F.cross_entropy(logits, labels).item(), hits
+        [batch] = dataset.test.batches(dataset.test.size)
+        logits = network(batch.images)
+    hits = (logits.argmax(1) == batch.labels).double().mean().item()
+    return network, losses, F.cross_entropy(logits, batch.labels).item(), hits
 
 
 def test_a_run_computes_what_a_plain_script_computes(tmp_path: Path) -> None:
@@ -82,6 +83,7 @@ def test_the_directory_holds_what_the_contract_says(finished: Outcome) -> None:
     names = {path.name for path in run.iterdir()}
     assert names == {
         "run.json", "profile.toml", "metrics.jsonl", "events.jsonl", "status.json", "lock", "log.txt", "checkpoints",
+        "model.safetensors", "model.safetensors.sha256",
     }  # fmt: skip
     facts = read_json(run / "run.json")
     assert facts["parameters"] == sum(
@@ -95,9 +97,10 @@ def test_the_directory_holds_what_the_contract_says(finished: Outcome) -> None:
     assert status["epoch"] == 2
     assert status["step"] == status["steps"] == 10
     assert status["best"] == finished.best
-    assert [r["event"] for r in journal.read(run / "events.jsonl").records] == [
-        "started", "epoch", "checkpoint", "epoch", "checkpoint", "finished",
-    ]  # fmt: skip
+    told = [r["event"] for r in journal.read(run / "events.jsonl").records]
+    # A checkpoint is told when it is on the disk, and a small epoch may be over before.
+    assert [name for name in told if name != "checkpoint"] == ["started", "epoch", "epoch", "exported", "finished"]
+    assert 1 <= told.count("checkpoint") <= 2
     assert "finished" in (run / "log.txt").read_text()
 
 
@@ -141,7 +144,7 @@ class Scripted:
     def __init__(self, figures: list[float]) -> None:
         self.figures = figures
 
-    def __call__(self, *_: object) -> object:
+    def __call__(self, *_: object, **__: object) -> object:
         from workbench.training.metrics import Totals
 
         top1 = self.figures.pop(0)
@@ -153,7 +156,7 @@ def test_best_is_the_best_and_not_the_last(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(Trainer, "evaluate", Scripted([0.5, 0.7, 0.6]))
     outcome = train(write_profile(tmp_path, epochs="3"), tmp_path / "runs")
-    assert outcome.best == {"epoch": 2, "top1": 0.7, "split": "test"}
+    assert outcome.best == {"epoch": 2, "top1": 0.7, "split": "test", "monitor": "test_top1", "value": 0.7}
     assert load_last(outcome.run, "best.pt")["state"]["epoch"] == 2
     assert load_last(outcome.run)["state"]["epoch"] == 3
     assert outcome.as_json()["best"] == {"epoch": 2, "top1": 0.7}
@@ -162,7 +165,7 @@ def test_best_is_the_best_and_not_the_last(tmp_path: Path, monkeypatch: pytest.M
 def test_a_diverging_run_fails_with_the_step_and_keeps_its_good_checkpoint(tmp_path: Path) -> None:
     outcome = train(write_profile(tmp_path, optim='name = "sgd"\nlr = 3e38\nmomentum = 0.0'), tmp_path / "runs")
     assert outcome.state == "failed"
-    assert "the training loss is not finite at step" in outcome.error
+    assert "the training loss or gradient is not finite at step" in outcome.error
     records = journal.read(outcome.run / "events.jsonl").records
     assert [record["event"] for record in records][-2:] == ["nan", "failed"]
     assert records[-2]["lr"] == 3e38
@@ -197,7 +200,7 @@ def test_out_of_memory_says_what_to_change(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(Broken, "forward", refuse)
     outcome = train(write_profile(tmp_path, arch='"test_loop:Broken"'), tmp_path / "runs")
-    assert outcome.error == "out of memory at batch size 300; try a smaller data.batch_size"
+    assert outcome.error.startswith("out of memory at 1 image at a time; no smaller part can be trained")
     assert "oom" in [record["event"] for record in journal.read(outcome.run / "events.jsonl").records]
 
 
@@ -248,7 +251,7 @@ def test_the_last_smaller_batch_weighs_what_it_should() -> None:
     sums = Sums(torch.device("cpu"))
     for first in range(0, 1000, 128):  # the last batch has 104
         part = slice(first, min(first + 128, 1000))
-        sums.add(F.cross_entropy(logits[part], labels[part]), logits[part], labels[part])
+        sums.add(batch_sums(F.cross_entropy(logits[part], labels[part]), logits[part], labels[part]))
     means = sums.read().means
     assert means["loss"] == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-6)
     assert means["top1"] == (logits.argmax(1) == labels).double().mean().item()
@@ -259,7 +262,7 @@ def test_the_last_smaller_batch_weighs_what_it_should() -> None:
 def test_top5_of_three_classes_is_everything() -> None:
     sums = Sums(torch.device("cpu"))
     logits = torch.randn(8, 3)
-    sums.add(torch.tensor(1.0), logits, torch.randint(3, (8,)))
+    sums.add(batch_sums(torch.tensor(1.0), logits, torch.randint(3, (8,))))
     assert sums.read().means["top5"] == 1.0
 
 
@@ -268,20 +271,25 @@ def test_auxiliary_heads_count_by_their_weight() -> None:
     network.aux_weight = 0.3  # type: ignore[assignment]
     labels = torch.tensor([0, 1])
     main, side = torch.randn(2, 3), torch.randn(2, 3)
-    loss, logits = objective(network, (main, side), labels)
+    loss, logits = objective(network, (main, side), Batch(torch.zeros(2, 1, 1, 1), labels))
     assert torch.equal(logits, main)
     assert loss.item() == pytest.approx((F.cross_entropy(main, labels) + 0.3 * F.cross_entropy(side, labels)).item())
 
 
 def test_a_flush_is_the_only_wait_for_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reads = [0]
-    real_read = Sums.read
 
-    def read(self: Sums) -> object:
-        reads[0] += 1
-        return real_read(self)
+    def count(owner: type, name: str) -> None:
+        real = getattr(owner, name)
 
-    monkeypatch.setattr(Sums, "read", read)
+        def counted(self: object) -> object:
+            reads[0] += 1
+            return real(self)
+
+        monkeypatch.setattr(owner, name, counted)
+
+    count(Sums, "read")  # of an evaluation
+    count(Reading, "values")  # of the training
     for name in ("item", "tolist", "cpu", "numpy", "__bool__", "__float__", "__int__"):
         real = getattr(Tensor, name)
 
@@ -322,24 +330,5 @@ def test_bf16_trains_too(tmp_path: Path) -> None:
 def test_stopping_twice_in_one_place_saves_once(tmp_path: Path) -> None:
     outcome = train(write_profile(tmp_path), tmp_path / "runs", stop=StopAfter(7))  # in the evaluation of epoch 1
     names = [record["event"] for record in journal.read(outcome.run / "events.jsonl").records]
-    assert names == ["started", "epoch", "checkpoint", "preempted"]
-
-
-def test_the_learning_rate_is_a_function_of_the_step() -> None:
-    from workbench.profile import Profile
-    from workbench.training.optimizers import learning_rate
-
-    constant = Profile.model_validate({"optim": {"name": "sgd", "lr": 0.4}})
-    assert [learning_rate(constant, step, 10) for step in (0, 5, 9)] == [0.4] * 3
-    cosine = Profile.model_validate({**constant.model_dump(), "schedule": {"name": "cosine", "end": 0.1}})
-    rates = [learning_rate(cosine, step, 100) for step in range(101)]
-    assert rates[0] == 0.4
-    assert rates[50] == pytest.approx(0.4 * 0.55)
-    assert rates[100] == pytest.approx(0.04)
-    assert rates == sorted(rates, reverse=True)
-    parameter = torch.nn.Parameter(torch.zeros(1))
-    reference = torch.optim.lr_scheduler.CosineAnnealingLR(torch.optim.SGD([parameter], lr=0.4), 100, eta_min=0.04)
-    for step in range(100):
-        assert reference.get_last_lr()[0] == pytest.approx(rates[step])
-        reference.optimizer.step()
-        reference.step()
+    assert [name for name in names if name != "checkpoint"] == ["started", "epoch", "preempted"]
+    assert names.count("checkpoint") == 1

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from workbench.profile import load
+from workbench.profile import Layer, load
 from workbench.training.observer import Snapshot, StopRequest
 from workbench.training.session import Outcome, resume_run, start_run
 
@@ -96,9 +96,11 @@ def train(profile: Path, root: Path, *, stop: StopAfter | None = None, observer:
     return start_run(load(profile, environ={}), root, observer, stop or StopRequest())
 
 
-def resume(root: Path, *, stop: StopAfter | None = None, observer: Quiet | None = None) -> Outcome:
+def resume(
+    root: Path, *, stop: StopAfter | None = None, observer: Quiet | None = None, options: Layer | None = None
+) -> Outcome:
     observer = observer or Quiet(stop.tick if stop else lambda snapshot: None)
-    return resume_run("last", root, observer, stop or StopRequest())
+    return resume_run("last", root, observer, stop or StopRequest(), options=options)
 
 
 def load_last(run: Path, name: str = "last.pt") -> dict[str, Any]:
@@ -107,12 +109,25 @@ def load_last(run: Path, name: str = "last.pt") -> dict[str, Any]:
 
 
 def fingerprint(run: Path) -> str:
-    """SHA-256 over weights, buffers and optimiser state of the last checkpoint: equal means equal to the bit."""
+    """SHA-256 over all of the last checkpoint that the rest of a run depends on: equal means equal to the bit.
+
+    Weights, buffers, the optimiser's state, the moving average, the schedule's state.
+    """
     content = load_last(run)
+    state = {name: content["state"][name] for name in ("epoch", "step", "best", "plateau", "lr_factor", "skipped")}
     digest = hashlib.sha256()
-    for key, tensor in content["model"].items():
-        digest.update(key.encode() + tensor.numpy().tobytes())
-    for slot in content["optimizer"]["state"].values():
-        for key, value in slot.items():
-            digest.update(key.encode() + torch.as_tensor(value).numpy().tobytes())
+    learnt = content["optimizer"]["state"]  # and not the groups' settings, which are set anew in each step
+    _digest(digest, {"model": content["model"], "optimizer": learnt, "step": content["step"], **state})
     return digest.hexdigest()
+
+
+def _digest(digest: Any, value: Any) -> None:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            digest.update(repr(key).encode())
+            _digest(digest, inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            _digest(digest, inner)
+    else:
+        digest.update(value.numpy().tobytes() if isinstance(value, torch.Tensor) else repr(value).encode())

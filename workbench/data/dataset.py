@@ -12,12 +12,12 @@ from torch import Tensor
 from workbench.base.errors import UserError
 from workbench.base.text import clean
 from workbench.data import digits, standard
+from workbench.data.policy import MIRRORED, Policy, resolve
 from workbench.data.sources import Resident, Source
 from workbench.data.splits import Recipe, Split, hold_out
-from workbench.profile.schema import Data
+from workbench.profile.schema import Augment, Data
 
-_MIRRORED = frozenset({"fashion_mnist", "cifar10", "cifar100", "folder"})
-"""Sets whose classes survive a mirror; a mirrored digit or letter is another sign or none."""
+_AS_THE_PRESET = Augment()
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,19 +36,22 @@ class Dataset:
     fingerprint: str  # SHA-256 over name, class names, sizes and labels; equal means the same splits
 
 
-def open_dataset(data: Data, *, seed: int, device: torch.device, report: Callable[[str], None]) -> Dataset:
+def open_dataset(
+    data: Data, *, seed: int, device: torch.device, report: Callable[[str], None], augment: Augment = _AS_THE_PRESET
+) -> Dataset:
     """Open what `data` describes, with its images on `device` (a folder's images come as they are needed).
 
+    `augment` changes parts of the preset that `data.augment` names; the training split's `policy` is the result.
     `report` gets a line for a person now and then: downloads, progress of a first look, skipped
     files. Raises UserError for everything that is missing, damaged or empty.
     """
     try:
-        return _open(data, seed, device, report)
+        return _open(data, augment, seed, device, report)
     except MemoryError as error:
         raise UserError(f"data.dataset: {data.dataset} does not fit into main memory") from error
 
 
-def _open(data: Data, seed: int, device: torch.device, report: Callable[[str], None]) -> Dataset:
+def _open(data: Data, augment: Augment, seed: int, device: torch.device, report: Callable[[str], None]) -> Dataset:
     name = data.dataset
     test: tuple[Source, Tensor] | None
     if name == "folder":
@@ -66,11 +69,13 @@ def _open(data: Data, seed: int, device: torch.device, report: Callable[[str], N
         test = (Resident(arrays.test_images, name, device), arrays.test_labels)
     if len(labels) == 0 or (test is not None and len(test[1]) == 0):
         raise UserError(f"data.dataset: {name} has no {'training' if len(labels) == 0 else 'test'} images")
-    return _assemble(data, seed, device, tuple(clean(c, 100) for c in classes), (source, labels), test)
+    policy = resolve(data.augment, augment, name in MIRRORED)
+    return _assemble(data, policy, seed, device, tuple(clean(c, 100) for c in classes), (source, labels), test)
 
 
 def _assemble(
     data: Data,
+    policy: Policy,
     seed: int,
     device: torch.device,
     classes: tuple[str, ...],
@@ -85,12 +90,12 @@ def _assemble(
         )
     totals = source.totals(kept)
     mean, std = totals.mean(), totals.std()
-    recipe = Recipe(data.image_size, _column(mean, device), _column(std, device), data.dataset in _MIRRORED, seed)
-    train = Split(source, kept, labels[kept], recipe, augmented=data.augment == "standard")
+    recipe = Recipe(data.image_size, _column(mean, device), _column(std, device), seed)
+    train = Split(source, kept, labels[kept], recipe, policy)
     splits: dict[str, Split | None] = {
         "train": train,
-        "val": Split(source, held, labels[held], recipe, augmented=False) if len(held) else None,
-        "test": Split(test[0], torch.arange(len(test[1])), test[1], recipe, augmented=False) if test else None,
+        "val": Split(source, held, labels[held], recipe, Policy()) if len(held) else None,
+        "test": Split(test[0], torch.arange(len(test[1])), test[1], recipe, Policy()) if test else None,
     }
     return Dataset(
         name=data.dataset,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import types
 import typing
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,6 +20,8 @@ from pydantic_core import PydanticUndefined
 from workbench.profile.schema import DISCRIMINATED, Profile
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pydantic.fields import FieldInfo
 
 
@@ -41,22 +44,40 @@ class Key:
 
     @property
     def kind(self) -> str:
-        """What a value looks like: "int", "float", "true|false", "{adam,sgd}", "KEY=VALUE" or "text"."""
+        """What a value looks like: "int", "float", "true|false", "{adam,sgd}", "auto|int", "KEY=VALUE" or "text"."""
         if self.choices:
             return "{" + ",".join(self.choices) + "}"
         if typing.get_origin(self.annotation) is dict:
             return "KEY=VALUE"
-        return {bool: "true|false", int: "int", float: "float"}.get(self.annotation, "text")
+        names = {bool: "true|false", int: "int", float: "float"}
+        return "|".join(names.get(kind, kind if isinstance(kind, str) else "text") for kind in self.kinds)
+
+    @property
+    def kinds(self) -> tuple[Any, ...]:
+        """The types and words of which a value is one: (float,), ("auto", int)."""
+        return alternatives(self.annotation)
 
     @property
     def help(self) -> str:
         """One line: description, unit, bounds, default and whose setting it is."""
         facts = [self.unit] if self.unit and self.unit not in self.description else []
         facts += [self.bounds] if self.bounds else []
-        facts += [f"{' and '.join(self.owners)} only"] if self.owners else []
+        facts += [f"{listed(self.owners)} only"] if self.owners else []
         if self.default not in ("", None) and self.default != {}:
-            facts += [f"default: {self.default if isinstance(self.default, str) else json.dumps(self.default)}"]
+            facts += [f"default: {_written(self.default)}"]
         return self.description + (f" ({'; '.join(facts)})" if facts else "")
+
+
+def alternatives(annotation: Any) -> tuple[Any, ...]:
+    """What a value may be: the parts of a union, words of a Literal one by one; None, "not set", is left out."""
+    origin = typing.get_origin(annotation)
+    if origin is Literal:
+        return typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return alternatives(typing.get_args(annotation)[0])
+    if origin in (typing.Union, types.UnionType):
+        return tuple(kind for part in typing.get_args(annotation) for kind in alternatives(part))
+    return () if annotation is type(None) else (annotation,)
 
 
 @functools.cache
@@ -91,7 +112,7 @@ def _chosen_section(section: str) -> dict[str, Key]:
     choices = DISCRIMINATED[section]
     fields: dict[str, FieldInfo] = {}
     for model in choices.values():
-        fields = {**model.model_fields, **fields}
+        fields |= {key: field for key, field in model.model_fields.items() if key not in fields}
     if "name" not in fields:
         raise TypeError(f"section {section} is chosen by its name, but has no field of that name")
     table = {}
@@ -117,15 +138,19 @@ def _key(
     differs: bool = False,
 ) -> Key:
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-    if not choices and typing.get_origin(field.annotation) is Literal:
-        choices = typing.get_args(field.annotation)
+    words = alternatives(field.annotation)
+    if not choices and words and all(isinstance(word, str) for word in words):
+        choices = words
     default = field.get_default(call_default_factory=True, validated_data={})
     if path.endswith(".name") and path.split(".")[0] in DISCRIMINATED:
         default = default_choice(path.split(".")[0])
     elif differs:
         section, _, name = path.partition(".")
         models = DISCRIMINATED[section]
-        default = ", ".join(f"{models[o].model_fields[name].default} for {o}" for o in owners_of(section, name))
+        alike: dict[str, list[str]] = {}
+        for owner in owners_of(section, name):
+            alike.setdefault(_written(models[owner].model_fields[name].default), []).append(owner)
+        default = ", ".join(f"{value} for {listed(names)}" for value, names in alike.items())
     return Key(
         path=path,
         annotation=field.annotation,
@@ -138,11 +163,21 @@ def _key(
     )
 
 
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them: "sgd, rmsprop and muon"."""
+    return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
+
+
 def number(value: float) -> str:
     """A bound as text: 0 rather than 0.0, and 2**63 rather than its 19 digits."""
     if value > 2**53 and isinstance(value, int) and value.bit_count() == 1:
         return f"2**{value.bit_length() - 1}"
     return str(int(value)) if value == int(value) else f"{value:g}"
+
+
+def _written(value: Any) -> str:
+    """A default as a person writes it: `true`, `0.1`, and words without quotes."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _bounds(field: FieldInfo) -> str:

@@ -82,7 +82,8 @@ def merge(layers: Iterable[Layer]) -> Layer:
 def _fallen(below: dict[str, Any], above: dict[str, Any]) -> list[KeyPath]:
     """What of `below` no longer holds because `above` makes another choice.
 
-    An Adam never inherits SGD's momentum or learning rate, and a VGG not the options of a ResNet.
+    An Adam never inherits SGD's momentum or learning rate, a VGG not the options of a ResNet, and
+    another preset of augmentation not what was changed about the first.
     """
     fallen: list[KeyPath] = []
     for section in DISCRIMINATED:
@@ -90,6 +91,8 @@ def _fallen(below: dict[str, Any], above: dict[str, Any]) -> list[KeyPath]:
             fallen.append((section,))
     if _changes(below, above, ("model", "arch"), Profile().model.arch):
         fallen.append(("model", "options"))
+    if _changes(below, above, ("data", "augment"), Profile().data.augment):
+        fallen.append(("augment",))
     return fallen
 
 

@@ -67,15 +67,15 @@ def load(name: str | Path, *, options: Layer | None = None, environ: Mapping[str
     return _resolve(chain, [*files, read_environment(environ), options or Layer()])
 
 
-def load_exact(path: str | Path) -> Resolved:
-    """The profile in the file alone: no environment, no command line. For the profile a run directory keeps.
+def load_exact(path: str | Path, *, options: Layer | None = None) -> Resolved:
+    """The profile in the file alone: no environment. For the profile a run directory keeps.
 
-    Such a file extends nothing (`dump` wrote it out in full), and one that does is refused.
+    Such a file extends nothing (`dump` wrote it out in full), and one that does is refused. `options` lies over it.
     """
     layer = _read_file(Path(path))
     if "extends" in layer.data:
         raise ProfileError([layer.origins[("extends",)].problem("extends", "a resolved profile extends nothing")])
-    return _resolve([Path(path)], [layer])
+    return _resolve([Path(path)], [layer, options or Layer()])
 
 
 def _resolve(chain: Sequence[Path], layers: Sequence[Layer]) -> Resolved:

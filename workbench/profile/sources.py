@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from pydantic_settings import BaseSettings, CliSettingsSource
 
 PREFIX = "CNNWB_"
-RESERVED = frozenset({"CNNWB_RUNS"})
-"""Variables of ours that are no settings of a profile: the runs directory."""
+RESERVED = frozenset({"CNNWB_RUNS", "CNNWB_RANK_TIMEOUT"})
+"""Variables of ours that are no settings of a profile: the runs directory, how long processes wait for each other."""
 
 WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
@@ -120,30 +120,29 @@ def _add(layer: Layer, key: str, nested: dict[str, Any], origin: Origin) -> None
     for part in path[:-1]:
         table = table.setdefault(part, {})
     if isinstance(value, dict):
-        value = {name: _typed(item, Scalar) for name, item in value.items()}
+        value = {name: _scalar(item) if isinstance(item, str) else item for name, item in value.items()}
         table.setdefault(path[-1], {}).update(value)
         shown = origin.source if origin.kind == "environment" else ""
         for name in value:
             layer.origins[*path, name] = replace(origin, source=shown or f"{origin.source} {name}")
     else:
-        table[path[-1]] = _typed(value, keys()[key].annotation)
+        table[path[-1]] = _typed(value, keys()[key].kinds)
     layer.origins[path] = origin
 
 
-def _typed(value: Any, annotation: Any) -> Any:
-    """Text as a value of the type where it can be one; else the text, which the schema will refuse."""
-    if not isinstance(value, str):
+def _typed(value: Any, kinds: tuple[Any, ...]) -> Any:
+    """Text as a value of the first of the kinds that it can be one of; else the text, which the schema will refuse."""
+    if not isinstance(value, str) or value in kinds:
         return value
-    try:
-        if annotation is bool:
-            return WORDS.get(value.lower(), value)
-        if annotation is int:
-            return int(value)
-        if annotation is float:
-            return float(value)
-    except ValueError:
-        return value
-    return _scalar(value) if annotation is Scalar else value
+    for kind in kinds:
+        try:
+            if kind is bool:
+                return WORDS.get(value.lower(), value)
+            if kind in (int, float):
+                return kind(value)
+        except ValueError:
+            continue
+    return value
 
 
 def _scalar(text: str) -> Scalar:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from workbench.profile.errors import closest, closest_key, did_you_mean, shown_value
-from workbench.profile.keys import default_choice, keys, number, owners_of
-from workbench.profile.schema import DISCRIMINATED, SGD, Profile
+from workbench.profile.keys import default_choice, keys, listed, number, owners_of
+from workbench.profile.lengths import in_epochs, several
+from workbench.profile.schema import DISCRIMINATED, LENGTH, LENGTHS, SGD, Muon, Profile
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -23,8 +24,13 @@ if TYPE_CHECKING:
 Fault = tuple[tuple["KeyPath", ...], str]
 """Keys of which one is to blame (the one set last), and what is wrong."""
 
-PATTERNS = {"train.device": "auto, cpu, cuda, cuda:N or mps"}
-"""What a key with a pattern takes, in words: a regular expression helps nobody."""
+PATTERNS = {
+    "train.device": "auto, cpu, cuda, cuda:N or mps",
+    "checkpoint.monitor": "auto, or a figure such as val_top1, test_loss or test_ema_top1",
+    LENGTH: 'a length such as "5ep", "500step" or "10%"',
+    LENGTHS: 'lengths such as "5ep, 8ep" or "50%, 75%"',
+}
+"""What a key with a pattern, or a pattern, takes in words: a regular expression helps nobody."""
 
 TYPES = {
     "int_type": "a whole number",
@@ -62,10 +68,36 @@ def validate(data: dict[str, Any]) -> tuple[Profile | None, list[Fault]]:
 
 def _conflicts(profile: Profile) -> list[Fault]:
     """Settings that are right alone and wrong together."""
+    optim, sam, train = profile.optim, profile.sam, profile.train
     faults: list[Fault] = []
-    optim = profile.optim
-    if isinstance(optim, SGD) and optim.nesterov and optim.momentum == 0.0:
-        faults.append(((("optim", "nesterov"), ("optim", "momentum")), "nesterov needs a momentum above 0"))
+
+    def clash(message: str, *keys: str) -> None:
+        faults.append((tuple(tuple(key.split(".")) for key in keys), message))
+
+    if isinstance(optim, SGD | Muon) and optim.nesterov and optim.momentum == 0.0:
+        clash("nesterov needs a momentum above 0", "optim.nesterov", "optim.momentum")
+    if sam.adaptive and sam.rho == 0.0:
+        clash("adaptive needs a rho above 0", "sam.adaptive", "sam.rho")
+    if train.compile != "off" and train.cuda_graph == "on":
+        clash("compile captures its own graphs; leave one of the two", "train.cuda_graph", "train.compile")
+    monitor = profile.checkpoint.monitor
+    if "_ema" in monitor and train.ema == 0.0:
+        clash(f"{monitor} needs train.ema above 0", "checkpoint.monitor", "train.ema")
+    if monitor.startswith("val") and profile.data.val_fraction == 0.0:
+        clash(f"{monitor} needs data.val_fraction above 0", "checkpoint.monitor", "data.val_fraction")
+    return faults + _too_long(profile)
+
+
+def _too_long(profile: Profile) -> list[Fault]:
+    """Lengths of the schedule that the run, counted in epochs, cannot hold."""
+    faults: list[Fault] = []
+    epochs = profile.train.epochs
+    for name in ("warmup", "at"):
+        for length in several(getattr(profile.schedule, name, "0%")):
+            taken = in_epochs(length, epochs=epochs)
+            if taken is not None and taken > 0 and taken >= epochs:
+                message = f"{length} must be shorter than the run of {epochs} epoch{'s' * (epochs > 1)}"
+                faults.append(((("schedule", name), ("train", "epochs")), message))
     return faults
 
 
@@ -90,6 +122,8 @@ def _message(path: KeyPath, details: ErrorDetails, data: dict[str, Any]) -> str:
     if path[:2] == ("model", "options") and len(path) == 3:
         finite = not isinstance(value, float) or math.isfinite(value)
         return f"must be {SCALAR if finite else TYPES['finite_number']} {got}"
+    if path == ("train", "micro_batch"):
+        return f"must be auto or a whole number of at least 1 {got}"
     if kind in ("literal_error", "union_tag_invalid"):
         return _unknown_word(path, data[path[0]]["name"] if kind == "union_tag_invalid" else value)
     if kind in TYPES:
@@ -106,8 +140,8 @@ def _message(path: KeyPath, details: ErrorDetails, data: dict[str, Any]) -> str:
         return "must not be empty"
     if kind == "string_too_long":
         return f"must be at most {limits['max_length']} characters long (has {len(value)})"
-    if kind == "string_pattern_mismatch" and ".".join(path) in PATTERNS:
-        return f"must be {PATTERNS['.'.join(path)]} {got}"
+    if kind == "string_pattern_mismatch":
+        return f"must be {PATTERNS.get('.'.join(path)) or PATTERNS[limits['pattern']]} {got}"
     return f"{details['msg'].replace('Input should', 'must')} {got}"
 
 
@@ -131,7 +165,7 @@ def _unknown_key(path: KeyPath, data: dict[str, Any]) -> str:
         chosen = data[section]["name"]
         owners = owners_of(section, key)
         if owners:
-            return f"not a setting of {chosen} ({' and '.join(owners)} {'has' if len(owners) == 1 else 'have'} it)"
+            return f"not a setting of {chosen} ({listed(owners)} {'has' if len(owners) == 1 else 'have'} it)"
         model = DISCRIMINATED[section].get(chosen) if isinstance(chosen, str) else None
         siblings = list(model.model_fields) if model else []
     else:

@@ -1,5 +1,8 @@
 """Where a run computes, in which precision and with how many threads; and randomness by step."""
 
+import importlib.util
+import os
+import shutil
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -25,15 +28,42 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(train: schema.Train, device: torch.device) -> str:
-    """fp32 or bf16; auto is bf16 on a CUDA device whose arithmetic units have it."""
+    """fp32, bf16 or fp16; auto is bf16 on a CUDA device whose arithmetic units have it, fp16 on another CUDA device."""
     if train.precision != "auto":
         return train.precision
-    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    if device.type != "cuda":
+        return "fp32"
+    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
     """The context in which forward passes run."""
-    return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
+    dtypes = {"bf16": torch.bfloat16, "fp16": torch.float16}
+    return torch.autocast(device.type, dtype=dtypes[precision]) if precision in dtypes else nullcontext()
+
+
+def set_arithmetic(train: schema.Train, device: torch.device) -> None:
+    """TF32 or not, and algorithms that repeat to the bit where the profile asks for them. For the whole process."""
+    if device.type != "cuda":
+        return
+    mode = "tf32" if train.tf32 else "ieee"
+    torch.backends.cuda.matmul.fp32_precision = mode
+    torch.backends.cudnn.conv.fp32_precision = mode  # type: ignore[attr-defined]  # set by a module property
+    torch.backends.cudnn.benchmark = not train.deterministic
+    torch.backends.cudnn.deterministic = train.deterministic
+    if train.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # before the first product on the device
+        # Costs a fill for every new tensor.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.use_deterministic_algorithms(train.deterministic)
+
+
+def why_not_compile(device: torch.device) -> str | None:
+    """What torch.compile lacks on this machine; None where it can be used."""
+    if device.type == "cuda":
+        return None if importlib.util.find_spec("triton") else "it needs the package triton"
+    compiler = os.environ.get("CXX", "g++")
+    return None if shutil.which(compiler) else f"it needs a C++ compiler ({compiler} is not found)"
 
 
 def set_threads(count: int) -> int:

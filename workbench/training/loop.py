@@ -1,8 +1,8 @@
 """The training loop, top to bottom.
 
     for each epoch:
-        for each batch: forward, loss, backward, optimiser step, add to the sums on the device
-            now and then: read the sums (the only wait for the device), write a line of metrics
+        for each batch: one step (step.py); it adds to sums on the device
+            now and then: read the sums (the only wait for the device), write a line of metrics, look at what was asked
         evaluate; write the epoch's line; save a checkpoint
 
 Two promises shape it. Interrupted at any step and resumed, it computes what it would have computed: every random draw
@@ -10,29 +10,48 @@ is a function of (seed, epoch, step), and what is not (weights, optimiser, sums,
 between two flushes nothing waits for the device.
 """
 
-import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from workbench.base.errors import UserError
 from workbench.data import Dataset, Split
-from workbench.profile import Profile
+from workbench.data.prefetch import prefetch
+from workbench.data.splits import Batch, batch_spans, part_of
+from workbench.profile import Profile, schema
+from workbench.runs.control import Inbox, Request
 from workbench.runs.writer import RunWriter
-from workbench.training.devices import autocast, reseed
-from workbench.training.metrics import Sums, Totals, objective
+from workbench.training.diagnose import first_bad_module
+from workbench.training.distributed import Ranks, filled
+from workbench.training.fit import has_batch_norm, synthetic
+from workbench.training.graph import GraphedStep, why_not
+from workbench.training.metrics import Reading, Sums, Totals, as_totals, batch_sums, objective
+from workbench.training.monitor import Monitor
 from workbench.training.observer import Observer, Snapshot, StopRequest
-from workbench.training.optimizers import learning_rate, set_learning_rate
 from workbench.training.pretrained import set_training_mode
-from workbench.training.state import State, checkpoint_writer
+from workbench.training.progressive import stage_of
+from workbench.training.saver import Saver
+from workbench.training.schedule import Plateau, factor
+from workbench.training.silent import Silent
+from workbench.training.state import State, checkpoint_content, load_checkpoint
+from workbench.training.step import Step
+
+PAUSE_SECONDS = 0.2
+"""How often a paused run looks whether it may go on."""
+MOST_ROLLBACKS = 5
+LEAST_FACTOR = 1e-6
+"""People may multiply the learning rate down to this factor of the schedule's, and up to its inverse."""
+HOPELESS_STEPS = 50
+"""A run that skips bad steps ends when it does nothing else for so many."""
 
 
 class DivergedError(Exception):
-    """The training loss is no longer a finite number."""
+    """The training loss, or its gradient, is no longer a finite number."""
 
 
 @dataclass
@@ -43,130 +62,396 @@ class Job:
     dataset: Dataset
     network: nn.Module
     optimizer: torch.optim.Optimizer
+    step: Step
     device: torch.device
     precision: str
     recipe: dict[str, Any]
     """What decides the result besides the profile: data fingerprint, device type, precision, threads, torch version."""
     state: State
+    ranks: Ranks
     pretrained: str | None = None
     """What the first weights were and how they were adapted, in words; None where they were drawn from the seed."""
+
+
+class _WentBackError(Exception):
+    """The state is an earlier one: the epoch under way begins anew from there."""
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What rank 0 decided between two steps, for all ranks."""
+
+    stop: bool = False
+    save: bool = False
+    requests: tuple[Request, ...] = ()
+    steps: int = 1
+    """Steps until the ranks look again."""
+
+    @property
+    def needs_figures(self) -> bool:
+        """Whether the sums have to be known before it can be done."""
+        return bool(self.stop or self.save or self.requests)
 
 
 class Trainer:
     """One attempt at a run. `fit` returns True when the run is finished, False when it was asked to stop."""
 
-    def __init__(self, job: Job, run: RunWriter, observer: Observer, stop: StopRequest) -> None:
+    def __init__(self, job: Job, run: RunWriter | Silent, observer: Observer, stop: StopRequest) -> None:
         self.job, self.run, self.observer, self.stop = job, run, observer, stop
-        self.state = job.state
+        self.state, self.step, self.ranks = job.state, job.step, job.ranks
+        self.plateau: Plateau | None = None
+        self.flushed, self.flushed_step = Totals(), 0
+        self.reading: Reading | None = None
+        self.reading_at = (0, 0)
+        self.graphed: GraphedStep | None = None
         self.profile = job.profile
         self.batch_size = job.profile.data.batch_size
-        self.steps_per_epoch = job.dataset.train.steps(self.batch_size)
-        self.sums = Sums(job.device, self.state.sums)
-        self.flushed = self.state.sums
+        self.spans = batch_spans(job.dataset.train.size, self.batch_size)
+        self.steps_per_epoch = len(self.spans)
+        self.steps = self.steps_per_epoch * job.profile.train.epochs
+        self.monitor = Monitor(job.profile, job.dataset)
+        run.checkpoints.keep = job.profile.checkpoint.keep
+        self.saver = Saver(run.checkpoints)
+        self.step.fit.told = self.note_smaller_parts
+        self.run_step = self.choose_step()
+        self.inbox = Inbox(run.path)
+        self.saved_position: tuple[int, int] | None = None
+        self.take_up(self.state)
         self.window_start = self.saved_at = self.attempt_start = time.monotonic()
         self.seconds_before = self.state.seconds
         self.speed: float | None = None
         self.evaluation_seconds = 0.0
         self.window: dict[str, float] = {}
-        self.saved_position: tuple[int, int] | None = None
+        self.look_at = self.state.step
+        self.skipped_in_a_row = 0
+        self.paused = False
 
     def fit(self) -> bool:
-        while self.state.epoch < self.profile.train.epochs:
-            if not self.train_epoch() or not self.finish_epoch():
-                if self.saved_position != self.position():
-                    self.save(last=True, best=False)
-                return False
-        return True
+        if self.ranks.leads:
+            self.inbox.refuse_waiting("it was asked of an earlier attempt at this run, which is over")
+        self.probe()
+        try:
+            while not self.over():
+                try:
+                    if not self.train_epoch() or not self.finish_epoch():
+                        if self.saved_position != self.position():
+                            self.save(last=True, best=False)
+                        return False
+                except _WentBackError:
+                    continue
+            return True
+        finally:
+            self.saver.wait()
+            self.record_saves()
+            if self.ranks.leads:
+                self.inbox.refuse_waiting("the run is over")
+
+    def probe(self) -> None:
+        """Find out before the first step whether the batch fits the device, with one of random images.
+
+        An out-of-memory error in mid-run can be survived too, but not one inside the optimiser's first step, which
+        makes its state: so as much is taken away meanwhile as Adam would need.
+        """
+        job, step = self.job, self.step
+        if job.device.type != "cuda" or not step.fit.auto:
+            return
+        state = [torch.empty_like(p) for p in step.parameters for _ in range(2)]
+        images = len(range(*part_of(self.spans[0], self.ranks.world - 1, self.ranks.world)))
+        batch = synthetic(
+            images, job.dataset.channels, self.profile.data.image_size, len(job.dataset.classes), job.device
+        )
+        job.network.train()
+        with self.ranks.together(), step.alone():
+            step.gradients(batch, self.state.step, images)
+        step.optimizer.zero_grad(set_to_none=True)
+        step.fit.restore()
+        own, step.fit.micro = step.fit.micro, self.ranks.smallest(step.fit.micro)
+        if step.fit.micro < own:
+            self.note_smaller_parts(own, step.fit.micro)
+        del state
+
+    def over(self) -> bool:
+        state = self.state
+        return state.epoch >= self.profile.train.epochs or (
+            state.step_in_epoch == 0 and self.monitor.gave_up(state.epoch, state.best)
+        )
+
+    def choose_step(self) -> Callable[[Batch, int, float, int], None]:
+        """The step as a CUDA graph where it can be one and the profile lets it."""
+        wanted = self.profile.train.cuda_graph
+        obstacle = why_not(self.step)
+        if wanted == "off" or (wanted == "auto" and self.job.device.type != "cuda"):
+            return self.step.run
+        if obstacle is not None:
+            self.tell_of_graph(f"without a CUDA graph: {obstacle}")
+            return self.step.run
+        self.graphed = GraphedStep(self.step, self.tell_of_graph)
+        return self.graphed.run
+
+    def tell_of_graph(self, text: str) -> None:
+        self.run.event("cuda_graph", text=text)
+        self.observer.note(text)
 
     # Training
 
     def train_epoch(self) -> bool:
         """The rest of the epoch under way. False when asked to stop; the state then stands between two steps."""
         set_training_mode(self.job.network, self.profile.model.freeze)
+        self.step.regularisation.scale(stage_of(self.profile, self.state.epoch).strength)
         self.window_start = time.monotonic()
-        if self.stop.requested():
+        self.look_at = self.state.step
+        if self.stop_asked():
             return False
-        for images, labels in self.batches():
-            self.train_step(images, labels)
+        for batch in self.batches(self.state.step_in_epoch):
+            first, last = self.spans[self.state.step_in_epoch]
+            self.run_step(batch, self.state.step, self.lr_factor(self.state.step), last - first)
             self.state.step += 1
             self.state.step_in_epoch += 1
-            now = time.monotonic()
-            if now - self.window_start >= self.profile.train.flush_seconds:
-                self.flush()
             self.observer.progress(self.snapshot("train", self.state.step_in_epoch, self.steps_per_epoch))
-            if self.stop.requested() and self.state.step_in_epoch < self.steps_per_epoch:
-                self.flush()
+            if self.state.step_in_epoch < self.steps_per_epoch and not self.look_around():
                 return False
-            if now - self.saved_at >= self.profile.checkpoint.every_minutes * 60:
-                self.flush()
-                self.save(last=True, best=False)
         self.flush()
         return self.state.step_in_epoch == self.steps_per_epoch
 
-    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """The epoch's batches from where the state stands.
+    def batches(self, start: int) -> Iterator[Batch]:
+        """The epoch's batches from step `start` of it.
 
         A signal to the whole process group also ends the processes that decode images; then there is no further batch,
         and that is no failure.
         """
+        stage = stage_of(self.profile, self.state.epoch)
         try:
-            yield from self.job.dataset.train.batches(
-                self.batch_size, epoch=self.state.epoch, start=self.state.step_in_epoch
+            yield from prefetch(
+                self.job.dataset.train.batches(
+                    self.batch_size,
+                    epoch=self.state.epoch,
+                    start=start,
+                    size=stage.size,
+                    strength=stage.strength,
+                    shard=(self.ranks.rank, self.ranks.world),
+                ),
+                self.job.device,
             )
         except UserError:
-            if not self.stop.requested():
+            if self.ranks.world > 1 or not self.stop.requested():  # the other ranks go on to where all stop together
                 raise
 
-    def train_step(self, images: Tensor, labels: Tensor) -> None:
-        """One optimiser step: images (B, C, S, S), labels (B,)."""
-        job = self.job
-        reseed(job.device, self.profile.seed, "model", self.state.step)
-        set_learning_rate(job.optimizer, self.lr(self.state.step))
-        job.optimizer.zero_grad(set_to_none=True)
-        with autocast(job.device, job.precision):
-            output = job.network(images)
-        loss, logits = objective(job.network, output, labels)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        job.optimizer.step()
-        self.sums.add(loss, logits, labels)
+    # Between two steps
 
-    def flush(self) -> None:
-        """Read the sums and write what was learnt since the last flush."""
-        totals = self.sums.read()
-        now = time.monotonic()
-        window, seconds = totals - self.flushed, now - self.window_start
-        if not window.count:
+    def look_around(self) -> bool:
+        """Flush, save and obey, each where it is time. False when the run is to stop.
+
+        With several ranks all look at the same steps, because a flush adds up what every rank has.
+        """
+        if self.ranks.world == 1:
+            orders = self.orders()
+        elif self.state.step >= self.look_at:
+            orders = self.ranks.tell(self.orders() or Orders(steps=self.steps_of_a_flush()))
+            self.look_at = self.state.step + orders.steps
+        else:
+            return True
+        if orders is None:
+            return True
+        self.flush(wait=orders.needs_figures or self.ranks.world > 1)
+        for request in orders.requests:
+            self.obey(request)
+        if orders.save and self.saved_position != self.position():
+            self.save(last=True, best=False)
+        return not orders.stop and not self.wait_while_paused()
+
+    def stop_asked(self) -> bool:
+        """Whether any rank was asked to stop; then all are, for the same cause. Waits for all ranks."""
+        cause = self.ranks.first(self.stop.cause)
+        if cause is not None:
+            self.stop.cause = cause
+        return cause is not None
+
+    def orders(self) -> Orders | None:
+        """What is to be done now, as rank 0 sees it; None where it is nothing."""
+        now, checkpoint = time.monotonic(), self.profile.checkpoint
+        requests = self.requests(now)
+        at_step = checkpoint.every_steps and self.state.step % checkpoint.every_steps == 0
+        save = bool(at_step) or now - self.saved_at >= checkpoint.every_minutes * 60
+        arrived = self.reading is not None and self.reading.ready()
+        flush = arrived or (self.reading is None and now - self.window_start >= self.profile.train.flush_seconds)
+        if not (requests or save or flush or self.stop.requested()):
+            return None
+        return Orders(stop=self.stop.requested(), save=save, requests=requests, steps=self.steps_of_a_flush())
+
+    def steps_of_a_flush(self) -> int:
+        """About how many steps fit between two flushes; never past one at which a checkpoint is due."""
+        seconds = self.profile.train.flush_seconds
+        steps = max(1, int((self.speed or 0.0) * seconds / self.batch_size))
+        every = self.profile.checkpoint.every_steps
+        return min(steps, every - self.state.step % every) if every else steps
+
+    def requests(self, now: float) -> tuple[Request, ...]:
+        if not self.ranks.leads or not self.inbox.due(now):
+            return ()
+        found = tuple(self.inbox.claim())
+        for complaint in self.inbox.complaints():
+            self.run.log(complaint)
+        return found
+
+    def obey(self, request: Request) -> None:
+        """Do what a person asked through the control folder, and tell them."""
+        step, epoch = self.state.step, self.state.epoch + 1
+        if request.kind == "stop":
+            self.stop.set("request")
+        elif request.kind == "checkpoint":
+            self.save(last=True, best=False)
+        elif request.kind in ("pause", "resume"):
+            self.paused = request.kind == "pause"
+        elif request.kind == "lr":
+            factor_now = self.state.lr_factor * request.arguments["factor"]
+            if not LEAST_FACTOR <= factor_now <= 1 / LEAST_FACTOR:
+                return self.answer(request, "refused", f"the factor would become {factor_now:g}")
+            self.state.lr_factor = factor_now
+            self.run.event("lr", step=step, epoch=epoch, factor=self.state.lr_factor, by=request.by)
+        return self.answer(request, "done", f"{request.kind} at step {step} (epoch {epoch})")
+
+    def answer(self, request: Request, outcome: Literal["done", "refused"], text: str) -> None:
+        if self.ranks.leads:
+            self.inbox.answer(request, outcome, text)
+
+    def wait_while_paused(self) -> bool:
+        """Stand still until a person asks to go on. True when asked to stop, now or meanwhile."""
+        if self.paused:
+            self.run.event("paused", step=self.state.step, epoch=self.state.epoch + 1)
+            self.run.status(force=True, state="paused")
+            self.observer.note(f"paused at step {self.state.step}")
+            while not (self.stop_asked() or not self.paused):
+                time.sleep(PAUSE_SECONDS)
+                for request in self.ranks.tell(self.requests(time.monotonic())):
+                    self.obey(request)
+            self.run.event("unpaused", step=self.state.step, epoch=self.state.epoch + 1)
+            self.write_status(force=True)
+            self.window_start = time.monotonic()
+        return self.stop_asked()
+
+    def flush(self, *, wait: bool = True) -> None:
+        """Read the sums and write what was learnt since the last flush.
+
+        Without `wait` the sums are asked for, and written at a later call, when the device has got there.
+        """
+        if self.reading is None:
+            self.reading = Reading([self.step.sums.vector, self.step.guard.figures])
+            self.reading_at = self.state.step, self.state.step_in_epoch
+        if not wait and not self.reading.ready():
             return
-        self.flushed = self.state.sums = totals
-        self.window_start = now
-        self.state.images += window.count
-        self.state.train_seconds += seconds
-        self.speed = window.count / seconds if seconds > 0 else None
-        self.window = window.means
-        self.run.metrics(
-            {
-                "kind": "step",
-                "step": self.state.step,
-                "epoch": round(self.state.epoch + self.state.step_in_epoch / self.steps_per_epoch, 6),
-                "seconds": round(self.seconds(), 3),
-                "train_loss": self.window["loss"],
-                "train_top1": self.window["top1"],
-                "lr": self.lr(self.state.step - 1),
-                "images_per_second": self.speed,
-            }
-        )
-        if not math.isfinite(totals.loss):
-            self.diverge()
+        sums, (bad, first) = self.reading.values()
+        self.reading = None
+        if self.reading_at[0] != self.state.step and (wait or bad):
+            self.flush()  # what was asked for earlier is not all there is by now
+            return
+        self.record_window(as_totals(sums), *self.reading_at)
+        step = self.reading_at[0]
+        steps, self.flushed_step = step - self.flushed_step, step
+        self.skipped_in_a_row = self.skipped_in_a_row + round(bad) if bad == steps else 0
+        self.record_saves()
+        if bad:
+            self.face_bad_steps(round(bad), round(first))
         self.write_status()
 
-    def diverge(self) -> None:
-        """Say where the loss stopped being a number, and end the run: no step after it can be of use."""
-        lr = self.lr(self.state.step - 1)
-        self.run.event("nan", step=self.state.step, epoch=self.state.epoch + 1, lr=lr)
-        raise DivergedError(
-            f"the training loss is not finite at step {self.state.step} (epoch {self.state.epoch + 1}, lr {lr:g}); "
-            "a smaller optim.lr is the usual remedy"
-        )
+    def record_window(self, sums: Totals, step: int, step_in_epoch: int) -> None:
+        """Write the figures of the steps between the last flush and `step`."""
+        now = time.monotonic()
+        window, seconds = sums - self.flushed, now - self.window_start
+        self.window_start = now
+        if window.count:
+            self.flushed = self.state.sums = sums
+            self.state.images += window.count
+            self.state.train_seconds += seconds
+            self.speed = window.count / seconds if seconds > 0 else None
+            self.window = window.means
+            self.run.metrics(
+                {
+                    "kind": "step",
+                    "step": step,
+                    "epoch": round(self.state.epoch + step_in_epoch / self.steps_per_epoch, 6),
+                    "seconds": round(self.seconds(), 3),
+                    "train_loss": self.window["loss"],
+                    "train_top1": self.window["top1"],
+                    "lr": self.lr(step - 1),
+                    "images_per_second": self.speed,
+                }
+            )
+
+    def note_smaller_parts(self, before: int, now: int) -> None:
+        """The batch does not fit: smaller parts of it go through the network, which batch norm can tell."""
+        self.run.event("oom", step=self.state.step, micro_batch=now, before=before, batch_size=self.batch_size)
+        ghost = "; batch norm now sees each part by itself" if has_batch_norm(self.job.network) else ""
+        self.observer.note(f"out of memory at {before} images: going on with {now} at a time{ghost}")
+
+    # When a number is not finite
+
+    def face_bad_steps(self, bad: int, first: int) -> None:
+        """A loss or gradient was not finite in `bad` steps since the last flush, in step `first` first."""
+        lr, module = self.lr(first), self.name_bad_module(first)
+        where = f"step {first + 1} (epoch {self.state.epoch + 1}, lr {lr:g}): {module}"
+        mode = self.profile.train.on_nan
+        self.run.event("nan", step=first + 1, epoch=self.state.epoch + 1, lr=lr, module=module, steps=bad, on_nan=mode)
+        if mode == "skip":
+            self.skip(bad, where)
+        elif mode == "rollback" and self.state.rollbacks < MOST_ROLLBACKS:
+            self.go_back(where)
+        else:
+            tried = f" after {self.state.rollbacks} rollbacks" if mode == "rollback" else ""
+            raise DivergedError(
+                f"the training loss or gradient is not finite{tried} at {where}; "
+                "a smaller optim.lr or train.clip_norm is the usual remedy"
+            )
+
+    def name_bad_module(self, number: int) -> str:
+        """What went non-finite first, as far as the weights of that moment are still there."""
+        if not self.step.guard.held and not self.step.guard.skips:
+            return f"not known: {self.profile.optim.name} has already changed the weights"
+        batch = next(self.batches(self.state.step_in_epoch - (self.state.step - number)))
+        batch = filled(batch) if self.ranks.world > 1 else batch
+        with self.step.alone():
+            found = first_bad_module(self.step, batch, number)
+        if self.ranks.world == 1:
+            return found
+        names = {f"{name} on rank {rank}": name for rank, name in enumerate(self.ranks.share(found))}
+        return min(names, key=lambda place: names[place].startswith("nothing"))
+
+    def skip(self, bad: int, where: str) -> None:
+        """Go on: the guard has kept the bad steps from the weights."""
+        self.observer.note(f"left out {bad} step{'s' if bad > 1 else ''}: not finite at {where}")
+        self.state.skipped += bad
+        if self.skipped_in_a_row >= HOPELESS_STEPS:
+            raise DivergedError(f"{self.skipped_in_a_row} steps in a row were not finite; the last from {where}")
+        self.step.guard.restart(self.state.step)
+
+    def go_back(self, where: str) -> None:
+        """Continue from the last checkpoint with half the learning rate."""
+        self.saver.wait()
+        self.record_saves()
+        path = self.ranks.tell(self.run.checkpoints.newest_good().path if self.ranks.leads else None)
+        if path is None:
+            raise DivergedError(f"not finite at {where}, and there is no checkpoint yet to go back to")
+        job, factor_now, rollbacks = self.job, self.state.lr_factor, self.state.rollbacks
+        state, _ = load_checkpoint(path, job.network, job.optimizer, self.step, job.recipe)
+        state.lr_factor, state.rollbacks = factor_now / 2, rollbacks + 1
+        self.take_up(state)
+        if self.graphed is not None:
+            self.graphed.forget()
+        self.run.event("rollback", to_step=state.step, checkpoint=path.name, lr_factor=state.lr_factor)
+        self.run.event("rewind", to_step=state.step, to_epochs=state.epoch)
+        self.run.metrics({"kind": "rewind", "to_step": state.step, "to_epochs": state.epoch})
+        self.observer.note(f"not finite at {where}; back to step {state.step} with half the learning rate")
+        raise _WentBackError
+
+    def take_up(self, state: State) -> None:
+        """Stand where `state` stands: after load_checkpoint has filled network, optimiser and step."""
+        self.job.state = self.state = state
+        self.step.sums.restart(state.sums)
+        self.step.guard.restart(state.step)
+        self.flushed, self.flushed_step = state.sums, state.step
+        self.reading = None
+        schedule = self.profile.schedule
+        self.plateau = Plateau.from_dict(schedule, state.plateau) if isinstance(schedule, schema.Plateau) else None
+        self.saved_position = None
 
     # The end of an epoch
 
@@ -175,38 +460,68 @@ class Trainer:
         figures: dict[str, Any] = {f"train_{name}": value for name, value in self.state.sums.means.items()}
         del figures["train_top5"]
         started = time.monotonic()
+        self.align_statistics()
         for name, split in (("val", self.job.dataset.val), ("test", self.job.dataset.test)):
             if split is None:
                 continue
-            totals = self.evaluate(name, split)
-            if totals is None:
-                return False
-            figures |= {f"{name}_{metric}": value for metric, value in totals.means.items()}
+            for average in (False, True) if self.step.ema else (False,):
+                totals = self.evaluate(name, split, average=average)
+                if totals is None:
+                    return False
+                prefix = f"{name}_ema" if average else name
+                figures |= {f"{prefix}_{metric}": value for metric, value in totals.means.items()}
         self.evaluation_seconds = time.monotonic() - started
         self.record_epoch(figures)
         state, checkpoint = self.state, self.profile.checkpoint
         improved = self.note_best(figures)
-        due = state.epoch % checkpoint.every_epochs == 0 or state.epoch == self.profile.train.epochs
+        due = state.epoch % checkpoint.every_epochs == 0 or self.over()
         if due or (improved and checkpoint.best):
             self.save(last=due, best=improved and checkpoint.best)
-        return not self.stop.requested() or state.epoch == self.profile.train.epochs
+        for request in self.ranks.tell(self.requests(time.monotonic())):  # an epoch may be a single step
+            self.obey(request)
+        return not self.wait_while_paused() or self.over()
 
-    def evaluate(self, name: str, split: Split) -> Totals | None:
-        """Loss, top-1 and top-5 of a split, each image once. None when asked to stop."""
-        network, job = self.job.network, self.job
-        sums = Sums(job.device)
+    def align_statistics(self) -> None:
+        """Give all ranks the running statistics, and their moving average, of rank 0: those that it saves."""
+        buffers = dict(self.job.network.named_buffers())
+        self.ranks.align(buffers.values())
+        if self.step.ema is not None:
+            averages = zip(self.step.ema.names, self.step.ema.average, strict=True)
+            self.ranks.align(average for name, average in averages if name in buffers)
+
+    def evaluate(self, name: str, split: Split, *, average: bool) -> Totals | None:
+        """Loss, top-1 and top-5 of a split, each image once; `average`: by the averaged weights.
+
+        None when asked to stop.
+        """
+        network, ranks = self.job.network, self.ranks
+        sums = Sums(self.job.device)
         total = split.steps(self.batch_size)
         network.eval()
-        with torch.inference_mode():
-            for done, (images, labels) in enumerate(split.batches(self.batch_size), 1):
-                with autocast(job.device, job.precision):
-                    output = network(images)
-                loss, logits = objective(network, output, labels)
-                sums.add(loss, logits, labels)
+        weights = self.step.ema.in_place() if average and self.step.ema else nullcontext()
+        look_at, started = 0, time.monotonic()
+        batches = split.batches(self.batch_size, shard=(ranks.rank, ranks.world))
+        with weights, torch.inference_mode():
+            for done, batch in enumerate(prefetch(batches, self.job.device), 1):
+                if len(batch.labels):
+                    with self.step.autocast():
+                        output = network(batch.images)
+                    loss, logits = objective(network, output, batch)
+                    sums.add(batch_sums(loss, logits, batch.labels))
                 self.observer.progress(self.snapshot("val" if name == "val" else "test", done, total))
-                if self.stop.requested() and done < total:
-                    return None
-        return sums.read()
+                if look_at <= done < total:
+                    if self.stop_asked():
+                        return None
+                    look_at = self.next_look(done, time.monotonic() - started)
+        whole = Sums(self.job.device)
+        whole.add(ranks.sum(sums.vector))
+        return whole.read()
+
+    def next_look(self, done: int, seconds: float) -> int:
+        """The batch of an evaluation after which all ranks look whether to stop; a single process looks after each."""
+        if self.ranks.world == 1:
+            return 0
+        return self.ranks.tell(done + max(1, int(done / max(seconds, 1e-6) * self.profile.train.flush_seconds)))
 
     def record_epoch(self, figures: dict[str, Any]) -> None:
         """Close the epoch in the state and write its line."""
@@ -214,7 +529,7 @@ class Trainer:
         state.epoch += 1
         state.step_in_epoch = 0
         state.sums = self.flushed = Totals()
-        self.sums = Sums(self.job.device)
+        self.step.sums.restart(Totals())
         state.last = {"epoch": state.epoch, **figures}
         record = {
             "kind": "epoch",
@@ -230,30 +545,45 @@ class Trainer:
         self.observer.epoch_done(record)
 
     def note_best(self, figures: dict[str, Any]) -> bool:
-        """Whether this epoch is the best so far: on validation images if there are any, else on the test images."""
-        split = "val" if self.job.dataset.val else "test"
-        top1 = figures.get(f"{split}_top1")
-        if top1 is None or (self.state.best is not None and top1 <= self.state.best["top1"]):
-            return False
-        self.state.best = {"epoch": self.state.epoch, "top1": top1, "split": split}
-        return True
+        """Whether this epoch is the best so far; the plateau schedule looks at the same figure."""
+        state = self.state
+        if self.plateau is not None:
+            if self.plateau.step(figures[self.monitor.name], higher_is_better=self.monitor.higher_is_better):
+                self.run.event("plateau", epoch=state.epoch, factor=self.plateau.factor)
+            state.plateau = self.plateau.as_dict()
+        best = self.monitor.note(state.epoch, figures, state.best)
+        state.best = best or state.best
+        if self.over() and state.epoch < self.profile.train.epochs:
+            self.run.event("early_stopping", epoch=state.epoch, best=state.best)
+            self.observer.note(f"no better {self.monitor.name} in {self.monitor.patience} epochs: stopping early")
+        return best is not None
 
     # Keeping
 
     def save(self, *, last: bool, best: bool) -> None:
-        """Write a checkpoint. A disk that refuses it leaves the one before, says so, and the run goes on."""
+        """Hand a checkpoint to the saver's thread. A disk that refuses it leaves the one before; the run goes on."""
         self.state.seconds = self.seconds()
-        write = checkpoint_writer(self.state, self.job.network, self.job.optimizer, self.job.recipe)
-        try:
-            self.run.checkpoints.save(write, last=last, best=best)
-        except OSError as error:
-            self.run.event("checkpoint_failed", step=self.state.step, error=str(error))
-            self.observer.note(f"could not save a checkpoint: {error.strerror or error}; the one before it stays")
-        else:
-            self.run.event("checkpoint", step=self.state.step, epoch=self.state.epoch, last=last, best=best)
-            self.saved_position = self.position() if last else self.saved_position
+        if self.ranks.leads:
+            job, state = self.job, self.state
+            content = checkpoint_content(state, job.network, job.optimizer, self.step, job.recipe)
+            tag = {"step": state.step, "epoch": state.epoch, "last": last, "best": best}
+            self.saver.submit(content, last=last, best=best, tag=tag)
+        self.saved_position = self.position() if last else self.saved_position
+        self.record_saves()
         self.write_status(force=True)
         self.saved_at = self.window_start = time.monotonic()
+
+    def record_saves(self) -> None:
+        """Write down what the saver's thread has done meanwhile."""
+        for result in self.saver.poll():
+            if result.error is None:
+                self.run.event("checkpoint", **result.tag)
+                continue
+            self.saved_position = None
+            self.run.event("checkpoint_failed", step=result.tag["step"], error=str(result.error))
+            self.observer.note(
+                f"could not save a checkpoint: {result.error.strerror or result.error}; the one before it stays"
+            )
 
     def write_status(self, *, force: bool = False) -> None:
         """Say in status.json where the run stands; without `force` at most once a second."""
@@ -264,7 +594,7 @@ class Trainer:
             epoch=state.epoch,
             epochs=self.profile.train.epochs,
             step=state.step,
-            steps=self.steps_per_epoch * self.profile.train.epochs,
+            steps=self.steps,
             train=self.window,
             last=state.last,
             best=state.best,
@@ -275,8 +605,13 @@ class Trainer:
 
     # Figures
 
-    def lr(self, step: int) -> float:
-        return learning_rate(self.profile, step, self.steps_per_epoch * self.profile.train.epochs)
+    def lr_factor(self, number: int) -> float:
+        """What the optimiser's learning rates are multiplied by in step `number`."""
+        scheduled = factor(self.profile.schedule, number, steps=self.steps, steps_per_epoch=self.steps_per_epoch)
+        return scheduled * (self.plateau.factor if self.plateau else 1.0) * self.state.lr_factor
+
+    def lr(self, number: int) -> float:
+        return self.profile.optim.lr * self.lr_factor(number)
 
     def position(self) -> tuple[int, int]:
         return self.state.epoch, self.state.step_in_epoch

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from workbench.data.splits import Batch
+
 
 @dataclass(frozen=True)
 class Totals:
@@ -40,32 +42,97 @@ class Sums:
         start = start or Totals()
         # float64 keeps counts and long sums exact; MPS has none.
         dtype = torch.float32 if device.type == "mps" else torch.float64
-        self._sums = torch.tensor([start.loss, start.top1, start.top5], dtype=dtype, device=device)
-        self._count = start.count
+        # In place from here on: a captured CUDA graph adds to this very tensor.
+        self.vector = torch.tensor([start.loss, start.top1, start.top5, start.count], dtype=dtype, device=device)
 
-    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Add a batch: `loss` its mean (scalar), `logits` (B, classes), `labels` (B,). Nothing waits for the device."""
-        batch = labels.shape[0]
-        guesses = logits.detach().topk(min(5, logits.shape[1]), dim=1).indices  # (B, 5), best first
-        hits = guesses == labels[:, None]
-        batch_sums = torch.stack((loss.detach() * batch, hits[:, 0].sum(), hits.sum()))
-        self._sums += batch_sums.to(self._sums.dtype)
-        self._count += batch
+    def add(self, batch: Tensor) -> None:
+        """Add `batch_sums` of a batch. Nothing waits for the device."""
+        self.vector += batch
+
+    def restart(self, totals: Totals) -> None:
+        """Go on from other sums: zero at the start of an epoch, a checkpoint's after going back to it."""
+        new = [totals.loss, totals.top1, totals.top5, totals.count]
+        self.vector.copy_(torch.tensor(new, dtype=self.vector.dtype))
 
     def read(self) -> Totals:
-        """The totals so far. This is the one place that waits for the device."""
-        loss, top1, top5 = self._sums.tolist()
-        return Totals(loss, top1, top5, self._count)
+        """The totals so far. Waits for the device."""
+        return as_totals(self.vector.tolist())
 
 
-def objective(network: nn.Module, output: Tensor | tuple[Tensor, ...], labels: Tensor) -> tuple[Tensor, Tensor]:
+def as_totals(values: list[float]) -> Totals:
+    """The four numbers of `Sums.vector`, read."""
+    loss, top1, top5, count = values
+    return Totals(loss, top1, top5, round(count))
+
+
+class Reading:
+    """Numbers on their way from the device. Asking for them early is what costs; asking `ready` first does not."""
+
+    def __init__(self, tensors: list[Tensor]) -> None:
+        """`tensors`: of one device and any shapes and types; their values as they are at this moment are read."""
+        dtype = torch.float32 if tensors[0].device.type == "mps" else torch.float64
+        vector = torch.cat([tensor.detach().reshape(-1).to(dtype) for tensor in tensors])
+        self._sizes = [tensor.numel() for tensor in tensors]
+        self._event: torch.cuda.Event | None = None
+        if vector.device.type == "cuda":
+            self._host = torch.empty(vector.shape, dtype=dtype, pin_memory=True)
+            self._host.copy_(vector, non_blocking=True)
+            self._event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._event.record()
+        else:
+            self._host = vector
+
+    def ready(self) -> bool:
+        """Whether `values` would return at once."""
+        return self._event is None or bool(self._event.query())  # type: ignore[no-untyped-call]
+
+    def values(self) -> list[list[float]]:
+        """The numbers of each tensor. Waits until they have arrived."""
+        if self._event is not None:
+            self._event.synchronize()
+        return [part.tolist() for part in torch.split(self._host, self._sizes)]
+
+
+def batch_sums(loss: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+    """(4,) on the device: loss, first guesses right, among the first five, images.
+
+    `loss` is the batch's mean (scalar), `logits` (B, classes), `labels` (B,).
+    """
+    batch = labels.shape[0]
+    guesses = logits.detach().topk(min(5, logits.shape[1]), dim=1).indices  # (B, 5), best first
+    hits = guesses == labels[:, None]
+    sums = torch.stack((loss.detach() * batch, hits[:, 0].sum(), hits.sum()))
+    dtype = torch.float32 if sums.device.type == "mps" else torch.float64
+    return F.pad(sums.to(dtype), (0, 1), value=float(batch))
+
+
+def objective(
+    network: nn.Module, output: Tensor | tuple[Tensor, ...], batch: Batch, label_smoothing: float = 0.0
+) -> tuple[Tensor, Tensor]:
     """(loss, logits): the mean cross-entropy, plus each auxiliary head's times the network's `aux_weight`.
 
     A network with auxiliary heads returns a tuple in training mode: logits first, then each head's.
     """
     logits, *auxiliary = output if isinstance(output, tuple) else (output,)
-    loss = F.cross_entropy(logits.float(), labels)
+    loss = cross_entropy(logits, batch, label_smoothing)
     for head in auxiliary:
         weight: float = network.aux_weight  # type: ignore[assignment]  # nn.Module types its attributes as tensors
-        loss = loss + weight * F.cross_entropy(head.float(), labels)
+        loss = loss + weight * cross_entropy(head, batch, label_smoothing)
     return loss, logits
+
+
+def cross_entropy(logits: Tensor, batch: Batch, label_smoothing: float) -> Tensor:
+    """The mean over the batch, in float32; of a mixed image, of both its labels by their shares."""
+    logits = logits.float()
+    if batch.other is None or batch.share is None:
+        return F.cross_entropy(logits, batch.labels, label_smoothing=label_smoothing)
+    own = F.cross_entropy(logits, batch.labels, label_smoothing=label_smoothing, reduction="none")
+    other = F.cross_entropy(logits, batch.other, label_smoothing=label_smoothing, reduction="none")
+    return (batch.share * own + (1 - batch.share) * other).mean()
+
+
+def counted_labels(batch: Batch) -> Tensor:
+    """The label that the accuracy of a batch is counted by: of a mixed image, the one with the larger share."""
+    if batch.other is None or batch.share is None:
+        return batch.labels
+    return torch.where(batch.share >= 0.5, batch.labels, batch.other)

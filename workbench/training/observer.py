@@ -35,6 +35,19 @@ class Observer(Protocol):
         """The epoch's line of metrics.jsonl."""
 
 
+class Quiet:
+    """An observer that says nothing: for every rank but the first."""
+
+    def note(self, text: str) -> None:
+        pass
+
+    def progress(self, snapshot: Snapshot) -> None:
+        pass
+
+    def epoch_done(self, record: dict[str, float | int | str]) -> None:
+        pass
+
+
 class StopRequest:
     """Set by a signal handler or another thread; the loop looks at it between steps."""
 

@@ -5,35 +5,30 @@ stopped by a person, preempted, failed.
 """
 
 import os
-import platform
-import socket
-import subprocess
 import sys
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
-
-import architectures
-import workbench
 from workbench.base.errors import UserError
-from workbench.data import Dataset, open_dataset
-from workbench.inspect.counts import count_macs, count_parameters
 from workbench.preflight import check_network
-from workbench.profile import Profile, Resolved, dump, load_exact
+from workbench.profile import Layer, Profile, Resolved, dump, load_exact
 from workbench.runs.directory import ensure_writable, find_run
+from workbench.runs.files import write_atomically
 from workbench.runs.reading import last_ending, read_attempts, read_json
 from workbench.runs.writer import RunWriter
-from workbench.training import devices
+from workbench.training.changes import differences, refuse_another_past
+from workbench.training.distributed import RankError, Ranks, leave
+from workbench.training.export import export_model
+from workbench.training.facts import describe, gather_facts
+from workbench.training.fit import is_out_of_memory
 from workbench.training.loop import DivergedError, Job, Trainer
-from workbench.training.observer import Observer, StopRequest
-from workbench.training.optimizers import build_optimizer
-from workbench.training.pretrained import freeze_backbone, head_names, load_pretrained
+from workbench.training.observer import Observer, Quiet, StopRequest
+from workbench.training.prepare import meet, prepare
+from workbench.training.silent import Silent
 from workbench.training.state import State, load_checkpoint
-from workbench.training.weight_sources import PEERS, WeightsError
+from workbench.training.weight_sources import PEERS
 
 
 @dataclass(frozen=True)
@@ -65,8 +60,10 @@ class Outcome:
         }
 
 
-def start_run(resolved: Resolved, root: Path, observer: Observer, stop: StopRequest) -> Outcome:
-    """Train a profile from the beginning, in a new run directory under `root`.
+def start_run(
+    resolved: Resolved, root: Path, observer: Observer, stop: StopRequest, *, parent: str | None = None
+) -> Outcome:
+    """Train a profile from the beginning, in a new run directory under `root`; `parent`: the run it was forked from.
 
     ProfileError or UserError where it cannot be; then nothing was written but an empty `root`.
     """
@@ -74,16 +71,38 @@ def start_run(resolved: Resolved, root: Path, observer: Observer, stop: StopRequ
     ensure_writable(root)
     profile = with_absolute_paths(resolved.profile)
     job = prepare(profile, resolved, profile.train.threads, observer)
-    facts = gather_facts(job)
-    observer.note(describe(job, facts))
     stop.arm()
-    run = RunWriter.create(root, profile.name or profile.model.arch, dump(profile), facts, observer.note)
+    if not job.ranks.leads:
+        return follow(job, stop)
+    with job.ranks.together():
+        facts = gather_facts(job) | {"parent": parent}
+        observer.note(describe(job, facts))
+        run = RunWriter.create(root, profile.name or profile.model.arch, dump(profile), facts, observer.note)
     try:
+        job.ranks.tell(run.path)
         observer.note(f"run {run.path}")
         run.event("started", argv=sys.argv, pid=os.getpid())
         return conduct(job, run, observer, stop)
     finally:
         run.close()
+
+
+def fork_run(
+    reference: str, root: Path, observer: Observer, stop: StopRequest, *, options: Layer, weights: str
+) -> Outcome:
+    """Train the profile of another run, under `options`, in a new run directory.
+
+    `weights`: best or last to begin with those of that run's checkpoint, none to draw them from the seed.
+    """
+    path = find_run(root, reference)
+    resolved = load_exact(path / "profile.toml", options=options)
+    if weights != "none":
+        checkpoint = path / "checkpoints" / f"{weights}.pt"
+        if not checkpoint.is_file():
+            raise UserError(f"{path.name} has no {checkpoint.name}; fork it with --weights none, or from another run")
+        model = resolved.profile.model.model_copy(update={"pretrained": str(checkpoint.absolute())})
+        resolved = replace(resolved, profile=resolved.profile.model_copy(update={"model": model}))
+    return start_run(resolved, root, observer, stop, parent=path.name)
 
 
 def with_absolute_paths(profile: Profile) -> Profile:
@@ -96,37 +115,70 @@ def with_absolute_paths(profile: Profile) -> Profile:
     return profile.model_copy(update={"data": data, "model": model})
 
 
-def resume_run(reference: str, root: Path, observer: Observer, stop: StopRequest) -> Outcome:
+def resume_run(
+    reference: str, root: Path, observer: Observer, stop: StopRequest, *, options: Layer | None = None
+) -> Outcome:
     """Go on with a run from its newest whole checkpoint, or from its beginning if it had none yet.
 
-    UserError for a run that is missing, still running, finished, or without a whole checkpoint.
+    `options` may change what lies ahead (more epochs), never what lies behind. UserError for that, and for a run that
+    is missing, still running, finished, or without a whole checkpoint.
     """
     path = find_run(root, reference)
-    if last_ending(path) == "finished":
-        raise UserError(f"{path.name} is finished; there is nothing to resume")
-    resolved = load_exact(path / "profile.toml")
+    old = load_exact(path / "profile.toml").profile
+    resolved = load_exact(path / "profile.toml", options=options)
+    changed = differences(old, resolved.profile)
+    refuse_another_past(path.name, changed)
+    if last_ending(path) == "finished" and resolved.profile.train.epochs <= old.train.epochs:
+        raise UserError(
+            f"{path.name} is finished; there is nothing to resume "
+            f"(--train.epochs {old.train.epochs + 10} would extend it)"
+        )
     check_network(resolved)
-    run = RunWriter.reopen(path, observer.note)
+    _, ranks = meet(resolved.profile, resolved)
+    if not ranks.leads:
+        return take_part(path, resolved, ranks, stop)
+    with ranks.together():
+        run = RunWriter.reopen(path, observer.note)
     try:
-        found = run.checkpoints.newest_good()
-        if found.path is None and found.complaints:
-            raise UserError(
-                f"no checkpoint of {path.name} is whole ({'; '.join(found.complaints)}); "
-                f"start it anew with: cnn-workbench --headless --profile {path / 'profile.toml'}"
-            )
-        began = read_json(path / "run.json")
-        threads = resolved.profile.train.threads or int(began.get("threads", 0))
-        job = prepare(resolved.profile, resolved, threads, observer, from_checkpoint=found.path is not None)
-        differences: list[str] = []
-        if found.path is not None:
-            job.state, differences = load_checkpoint(found.path, job.network, job.optimizer, job.recipe)
+        with ranks.together():
+            found = run.checkpoints.newest_good()
+            if found.path is None and found.complaints:
+                raise UserError(
+                    f"no checkpoint of {path.name} is whole ({'; '.join(found.complaints)}); "
+                    f"start it anew with: cnn-workbench --headless --profile {path / 'profile.toml'}"
+                )
+        ranks.tell(found.path)
+        job, warnings = bring_back(path, found.path, resolved, observer)
         stop.arm()
         observer.note(f"run {path}")
+        if changed:
+            write_atomically(path / "profile.toml", dump(resolved.profile).encode())
+            run.event("changed", changes={key: list(values) for key, values in changed.items()}, step=job.state.step)
         source = found.path.name if found.path else None
-        record_resume(run, job.state, source, [*found.complaints, *differences], observer)
+        record_resume(run, job.state, source, [*found.complaints, *warnings], observer)
         return conduct(job, run, observer, stop)
     finally:
         run.close()
+
+
+def bring_back(path: Path, checkpoint: Path | None, resolved: Resolved, observer: Observer) -> tuple[Job, list[str]]:
+    """The job of a run as its checkpoint has it, and in what it differs without harm."""
+    profile = resolved.profile
+    began = read_json(path / "run.json")
+    threads = profile.train.threads or int(began.get("threads", 0))
+    if profile.train.channels_last == "auto":
+        layout = (
+            "on" if began.get("channels_last") else "off"
+        )  # what was chosen then, and before there was a choice: off
+        profile = profile.model_copy(update={"train": profile.train.model_copy(update={"channels_last": layout})})
+    job = prepare(profile, resolved, threads, observer, from_checkpoint=checkpoint is not None)
+    warnings: list[str] = []
+    if checkpoint is not None:
+        with job.ranks.together():
+            job.state, warnings = load_checkpoint(checkpoint, job.network, job.optimizer, job.step, job.recipe)
+    if job.state.epoch > profile.train.epochs:
+        raise resolved.error("train.epochs", f"{job.state.epoch} epochs are done already (got {profile.train.epochs})")
+    return job, warnings
 
 
 def record_resume(
@@ -150,168 +202,50 @@ def record_resume(
     run.metrics({"kind": "rewind", "to_step": state.step, "to_epochs": state.epoch})
 
 
-def prepare(
-    profile: Profile, resolved: Resolved, threads: int, observer: Observer, *, from_checkpoint: bool = False
-) -> Job:
-    """Data, network and optimiser, ready at step 0; if its weights will come `from_checkpoint`, none are fetched."""
-    try:
-        device = devices.choose_device(profile.train.device)
-    except ValueError as error:
-        raise resolved.error("train.device", str(error)) from None
-    threads = devices.set_threads(threads)
-    dataset = open_dataset(profile.data, seed=profile.seed, device=device, report=observer.note)
-    if dataset.train.size == 1:
-        raise UserError("data: one training image is too few to train on")
-    network, pretrained = build_network(profile, dataset, resolved, from_checkpoint=from_checkpoint)
-    if pretrained:
-        observer.note(f"weights: {pretrained}")
-    network = network.to(device)
-    precision = devices.choose_precision(profile.train, device)
-    recipe = {
-        "data": dataset.fingerprint,
-        "device": device.type,
-        "precision": precision,
-        "threads": threads,
-        "torch": str(torch.__version__),
-    }
-    optimizer = build_optimizer(network, profile.optim, device)
-    return Job(profile, dataset, network, optimizer, device, precision, recipe, State(), pretrained)
+def follow(job: Job, stop: StopRequest) -> Outcome:
+    """A rank that does not lead takes part in a new run and writes nothing."""
+    with job.ranks.together():
+        pass  # rank 0 makes the run directory
+    return conduct(job, Silent(job.ranks.tell(Path())), Quiet(), stop)
 
 
-def build_network(
-    profile: Profile, dataset: Dataset, resolved: Resolved, *, from_checkpoint: bool
-) -> tuple[nn.Module, str | None]:
-    """The network on the CPU, frozen as the profile says, and its pretrained weights in words if it has any.
-
-    Weights are drawn from the seed, the same on every device, and then replaced by the pretrained ones, unless all
-    weights come `from_checkpoint` later.
-    """
-    model = profile.model
-    devices.reseed(torch.device("cpu"), profile.seed, "init")
-    network = create_network(profile, dataset, resolved, len(dataset.classes))
-    if not model.pretrained and model.freeze == "none":
-        return network, None
-    other = create_network(profile, dataset, resolved, len(dataset.classes) + 1)
-    head = head_names(network.state_dict(), other.state_dict())
-    pretrained = None
-    if model.pretrained and not from_checkpoint:
-        try:
-            pretrained = load_pretrained(network, model, head)
-        except WeightsError as error:
-            raise resolved.error("model.pretrained", str(error)) from None
-    if model.freeze == "backbone":
-        if not head:
-            raise resolved.error("model.freeze", f"{model.arch} has no head: nothing in it depends on the classes")
-        freeze_backbone(network, head)
-    return network, pretrained
+def take_part(path: Path, resolved: Resolved, ranks: Ranks, stop: StopRequest) -> Outcome:
+    """A rank that does not lead takes part in a run that goes on, from the checkpoint that rank 0 found."""
+    with ranks.together():
+        pass  # rank 0 takes the lock
+    with ranks.together():
+        pass  # and looks for the newest whole checkpoint
+    found: Path | None = ranks.tell(None)
+    job, _ = bring_back(path, found, resolved, Quiet())
+    stop.arm()
+    return conduct(job, Silent(path), Quiet(), stop)
 
 
-def create_network(profile: Profile, dataset: Dataset, resolved: Resolved, num_classes: int) -> nn.Module:
-    """The network that the profile names, with weights from torch's generator; ProfileError where it cannot be."""
-    try:
-        return architectures.create(
-            profile.model.arch,
-            num_classes=num_classes,
-            in_channels=dataset.channels,
-            image_size=profile.data.image_size,
-            **profile.model.options,
-        )
-    except (ValueError, TypeError) as error:
-        raise resolved.error("model.arch", f"{profile.model.arch}: {error}") from None
-
-
-def gather_facts(job: Job) -> dict[str, Any]:
-    """What run.json says besides id and time."""
-    profile, dataset = job.profile, job.dataset
-    frozen = {"trainable_parameters": count_parameters(job.network)} if profile.model.freeze != "none" else {}
-    splits = {"train": dataset.train, "val": dataset.val, "test": dataset.test}
-    try:
-        macs = count_macs(job.network, dataset.channels, profile.data.image_size)
-    except Exception:  # noqa: BLE001  # a user's own network may not run on the meta device; then MACs are not known
-        macs = None
-    return {
-        "parent": None,
-        "argv": sys.argv,
-        "cwd": str(Path.cwd()),
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "versions": {
-            "cnn-workbench": workbench.__version__,
-            "python": platform.python_version(),
-            "torch": str(torch.__version__),
-            "cuda": torch.version.cuda if job.device.type == "cuda" else None,
-        },
-        "git": git_commit(),
-        "device": devices.describe_device(job.device),
-        "precision": job.precision,
-        "threads": job.recipe["threads"],
-        "seed": profile.seed,
-        "arch": profile.model.arch,
-        "parameters": sum(parameter.numel() for parameter in job.network.parameters()),
-        **frozen,
-        "pretrained": job.pretrained,
-        "macs": macs,
-        "data": {
-            "dataset": dataset.name,
-            "classes": list(dataset.classes),
-            "channels": dataset.channels,
-            "images": {name: split.size for name, split in splits.items() if split},
-            "mean": list(dataset.mean),
-            "std": list(dataset.std),
-            "fingerprint": dataset.fingerprint,
-        },
-    }
-
-
-def git_commit() -> str | None:
-    """The commit checked out in the working directory; None outside a repository."""
-    command = ["git", "rev-parse", "--verify", "--quiet", "HEAD"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return answer.stdout.strip() or None
-
-
-def describe(job: Job, facts: dict[str, Any]) -> str:
-    """The run in one line."""
-    size, images = job.profile.data.image_size, facts["data"]["images"]
-    macs = f", {with_unit(facts['macs'])}MACs at {size} px" if facts["macs"] else ""
-    trained = f" ({facts['trainable_parameters']:,} of them trained)" if "trainable_parameters" in facts else ""
-    counts = ", ".join(f"{count:,} {name}" for name, count in images.items())
-    return (
-        f"{facts['arch']}: {facts['parameters']:,} parameters{trained}{macs}; "
-        f"{job.dataset.name}: {counts} images, {len(job.dataset.classes)} classes; "
-        f"{facts['device']}, {job.precision}, {facts['threads']} threads"
-    )
-
-
-def with_unit(count: int) -> str:
-    """A count with three digits and a unit: 35.0 M, 1.81 G."""
-    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
-        if count >= size:
-            return f"{count / size:.3g} {unit}"
-    return f"{count} "
-
-
-def conduct(job: Job, run: RunWriter, observer: Observer, stop: StopRequest) -> Outcome:
+def conduct(job: Job, run: RunWriter | Silent, observer: Observer, stop: StopRequest) -> Outcome:
     """Run the loop and write down how it ended."""
     trainer = Trainer(job, run, observer, stop)
     error = ""
     try:
         trainer.write_status(force=True)
         finished = trainer.fit()
+        stop.cause = job.ranks.tell(stop.cause)  # by now rank 0 has saved; torchrun ends all ranks when one ends
         state = "finished" if finished else "preempted" if stop.preempts else "stopped"
+        if finished and job.ranks.leads:
+            leave_model(job, run, observer)
         run.event(state, epochs=job.state.epoch, step=job.state.step, cause=None if finished else stop.cause)
+        leave()
     except KeyboardInterrupt:  # asked a second time: at once, on what the last checkpoint holds
+        trainer.saver.wait()  # nobody else may take the run while it is being written
         state = "stopped"
         run.event(state, epochs=job.state.epoch, step=job.state.step, cause="SIGINT twice")
     except Exception as problem:  # noqa: BLE001  # whatever ends a run is recorded in it
+        problem = job.ranks.settle(problem)
         state, error = "failed", one_line(problem)
-        if isinstance(problem, torch.OutOfMemoryError):
+        if is_out_of_memory(problem):
             run.event("oom", step=job.state.step, batch_size=job.profile.data.batch_size)
-            error = f"out of memory at batch size {job.profile.data.batch_size}; try a smaller data.batch_size"
-        trace = None if isinstance(problem, DivergedError) else traceback.format_exc()
+            error = f"out of memory outside the step ({error}); try a smaller data.batch_size"
+        trace = None if isinstance(problem, DivergedError | UserError) else traceback.format_exc()
+        trace = problem.trace if isinstance(problem, RankError) else trace
         run.event(state, error=error, epochs=job.state.epoch, step=job.state.step, traceback=trace)
         if trace:
             run.log(trace)
@@ -327,6 +261,35 @@ def conduct(job: Job, run: RunWriter, observer: Observer, stop: StopRequest) -> 
         seconds=trainer.seconds(),
         error=error,
     )
+
+
+def leave_model(job: Job, run: RunWriter | Silent, observer: Observer) -> None:
+    """What a finished run leaves: its weights for other programs, or, as sweeps want it, nothing but its records."""
+    if not job.profile.checkpoint.save_model:
+        run.checkpoints.clear()
+        return
+    profile, average = job.profile, job.step.ema
+    facts = {
+        "arch": profile.model.arch,
+        "options": profile.model.options,
+        "num_classes": len(job.dataset.classes),
+        "in_channels": job.dataset.channels,
+        "image_size": profile.data.image_size,
+        "run": run.path.name,
+        "epoch": job.state.epoch,
+    }
+    states = {"model.safetensors": job.network.state_dict()}
+    if average is not None:
+        states["model-ema.safetensors"] = job.network.state_dict() | dict(
+            zip(average.names, average.average, strict=True)
+        )
+    try:
+        for name, state in states.items():
+            export_model(state, run.path / name, facts)
+        run.event("exported", files=list(states))
+    except (OSError, ValueError) as error:
+        run.event("export_failed", error=str(error))
+        observer.note(f"could not export the model: {error}; its weights are in checkpoints/last.pt")
 
 
 def one_line(problem: Exception) -> str:

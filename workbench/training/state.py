@@ -3,18 +3,19 @@
 Orders, augmentations and dropout are functions of (seed, epoch, step) and need no place here.
 """
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 from torch import nn
 
 from workbench.base.errors import UserError
 from workbench.training.metrics import Totals
+from workbench.training.step import Step
 
-SCHEMA = 1
+SCHEMA = 2
+"""2 added scaler, moving average, schedule state, micro-batch; a checkpoint of 1 has none of them and is read."""
 
 
 @dataclass
@@ -27,7 +28,7 @@ class State:
     sums: Totals = field(default_factory=Totals)
     """Training sums of the epoch under way."""
     best: dict[str, Any] | None = None
-    """epoch, top1 and split of the best epoch so far."""
+    """epoch, top1, split, monitor and its value of the best epoch so far."""
     last: dict[str, Any] = field(default_factory=dict)
     """The last epoch's figures."""
     images: int = 0
@@ -35,29 +36,33 @@ class State:
     """Time in training steps alone; `images` over it is the speed."""
     seconds: float = 0.0
     """Wall time of all attempts together."""
+    lr_factor: float = 1.0
+    """What people and rollbacks have multiplied the learning rate by."""
+    plateau: dict[str, Any] = field(default_factory=dict)
+    """What the plateau schedule remembers."""
+    skipped: int = 0
+    """Steps left out because their loss or gradient was not finite."""
+    rollbacks: int = 0
 
 
-def checkpoint_writer(
-    state: State, network: nn.Module, optimizer: torch.optim.Optimizer, recipe: dict[str, Any]
-) -> Callable[[BinaryIO], None]:
-    """A function that writes a checkpoint into an open file. Only tensors and plain values go in.
-
-    A file object, not a path: torch.save to a path holds Python's lock for as long as it writes.
-    """
-    content = {
+def checkpoint_content(
+    state: State, network: nn.Module, optimizer: torch.optim.Optimizer, step: Step, recipe: dict[str, Any]
+) -> dict[str, Any]:
+    """What goes into a checkpoint: tensors and plain values only. The tensors are the live ones."""
+    return {
         "schema": SCHEMA,
         "model": network.state_dict(),
         "optimizer": optimizer.state_dict(),
+        "step": step.state_dict(),
         "state": asdict(state),
         "recipe": recipe,
     }
-    return lambda file: torch.save(content, file)
 
 
 def load_checkpoint(
-    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, recipe: dict[str, Any]
+    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, step: Step, recipe: dict[str, Any]
 ) -> tuple[State, list[str]]:
-    """Put a checkpoint into `network` and `optimizer`; returns its state and what differs without harm.
+    """Put a checkpoint into `network`, `optimizer` and `step`; returns its state and what differs without harm.
 
     UserError where the data is not what it was: the rest of the epoch would be other images.
     """
@@ -70,9 +75,10 @@ def load_checkpoint(
     differences = [
         f"{name} was {old[name]} and is {recipe[name]}: the result is no longer the same to the bit"
         for name in recipe
-        if name != "data" and old.get(name) != recipe[name]
+        if name != "data" and name in old and old[name] != recipe[name]
     ]
     network.load_state_dict(content["model"])
     optimizer.load_state_dict(content["optimizer"])
+    step.load_state_dict(content.get("step", {}))
     state = State(**{**content["state"], "sums": Totals(**content["state"]["sums"])})
     return state, differences

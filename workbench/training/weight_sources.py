@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from workbench.base.errors import did_you_mean
@@ -119,9 +120,8 @@ def read_file(path: Path) -> Weights:
         guess = did_you_mean(path.name, list(PEERS)) or "; it may be torchvision, timm or a path to a file"
         raise WeightsError(f"no such file: {path}{guess}")
     _check_digest(path)
-    load = _extra("safetensors.torch", "safetensors").load_file if path.suffix == ".safetensors" else _torch_load
     try:
-        content = load(path)
+        content = load_file(path) if path.suffix == ".safetensors" else _torch_load(path)
     except Exception as error:  # noqa: BLE001  # readers have no common exception for a file that is not theirs
         raise WeightsError(f"{path} cannot be read: {_first_line(error)}") from None
     state = content
