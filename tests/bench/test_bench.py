@@ -1,0 +1,211 @@
+"""The benchmarks measure what they say: small versions of them, and the arithmetic that a wrong figure would hide in.
+
+No time is judged here.
+"""
+
+import argparse
+import asyncio
+import gzip
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.bench import common, loop, screen, versus_plain
+from tests.bench.common import Conductor, Span
+from workbench.data import open_dataset
+from workbench.profile.schema import Data
+from workbench.runs.journal import Journal
+from workbench.training.observer import Snapshot
+
+CPU = torch.device("cpu")
+
+
+def options(**values: Any) -> argparse.Namespace:
+    return argparse.Namespace(**{"device": "cpu", "blocks": 2, "seconds": 0.01, "images": 640, **values})
+
+
+def snapshot(epoch: int, done: int, phase: str = "train", total: int = 4) -> Snapshot:
+    return Snapshot(phase, epoch, 9, done, total, None, None, None, None)  # type: ignore[arg-type]
+
+
+class Recorded:
+    """A script that times turns of two steps and notes after which step each began and ended."""
+
+    def __init__(self, turns: int, *, settle: bool) -> None:
+        self.turns, self.settle = turns, settle
+        self.spans: list[tuple[Span, tuple[int, int]]] = []
+
+    def script(self, trainer: Conductor) -> Iterator[None]:
+        for _ in range(self.turns):
+            span = yield from trainer.timed_steps(2, CPU, settle=self.settle)
+            self.spans.append((span, trainer.position))
+
+
+def test_the_trainer_makes_exactly_the_timed_steps() -> None:
+    recorded = Recorded(2, settle=True)
+    conductor = Conductor(recorded.script)
+    for step in range(1, 9):
+        assert not conductor.stop.requested()
+        conductor.progress(snapshot(1, step, total=20))
+        if conductor.finished:
+            break
+    # From step 1 on: one to settle, two timed; then again.
+    assert [position for _, position in recorded.spans] == [(1, 4), (1, 7)]
+    assert conductor.stop.requested()
+
+
+def test_a_turn_in_which_an_epoch_ended_is_made_again() -> None:
+    recorded = Recorded(1, settle=False)
+    conductor = Conductor(recorded.script)
+    reports = [snapshot(1, 3), snapshot(1, 4), snapshot(1, 1, "test"), snapshot(2, 1), snapshot(2, 2), snapshot(2, 3)]
+    for report in reports:
+        conductor.progress(report)
+    assert [position for _, position in recorded.spans] == [(2, 3)]
+
+
+def test_a_mistake_in_the_script_ends_the_run_and_is_told() -> None:
+    def script(trainer: Conductor) -> Iterator[None]:
+        yield
+        raise ValueError("wrong")
+
+    with common.random_images(640), pytest.raises(ValueError, match="wrong"):
+        common.conducted_run(script, model="bn_convnet", size=16, batch=32, threads=1, device="cpu")
+
+
+def test_a_run_that_cannot_be_says_why() -> None:
+    script = Recorded(1, settle=False).script
+    with pytest.raises(common.StoppedError, match="^data.image_size: inception_v3 needs images of at least 75 px"):
+        common.conducted_run(script, model="inception_v3", size=32, batch=32, threads=1, device="cpu")
+
+
+def test_random_images_take_the_real_way() -> None:
+    with common.random_images(40, 8):
+        dataset = open_dataset(Data(dataset="cifar10", image_size=32), seed=0, device=CPU, report=print)
+    assert dataset.test is not None
+    assert (dataset.train.size, dataset.test.size, dataset.channels) == (40, 8, 3)
+    assert dataset.mean == pytest.approx((0.5,) * 3, abs=0.01)
+
+
+def test_the_loop_is_compared_with_the_bare_step() -> None:
+    case = {"model": "bn_convnet", "size": 16, "batch": 32, "threads": 1}
+    figures = loop.measured(case, CPU, options(blocks=3))
+    assert len(figures["ratio"]["values"]) == 3
+    assert len(figures["same"]["values"]) == 1
+    low, high = figures["ratio"]["quartiles"]
+    assert 0 < low <= figures["ratio"]["median"] <= high
+    assert figures["bare_step"] == "eager"
+    assert (figures["precision"], figures["channels_last"]) == ("fp32", False)
+    assert "holds" not in figures
+    json.dumps(figures)
+
+
+def test_a_ratio_is_the_trainers_speed_over_the_bare_steps() -> None:
+    ours, theirs = [Span(2.0, 1.0), Span(4.0, 2.0)], [Span(1.0, 0.5), Span(1.0, 1.0)]
+    figures = loop.compared(ours, theirs, 100)
+    assert figures["ratio"]["values"] == [0.5, 0.25]
+    assert figures["cpu_ratio"]["values"] == [0.5, 0.5]
+    assert figures["trainer_images_per_second"] == pytest.approx(200 / 6, abs=0.01)
+    assert figures["bare_images_per_second"] == 100.0
+    assert figures["same"]["values"] == [1.0]
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_the_layout_is_read_off_the_weights(layout: torch.memory_format) -> None:
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 8, 3), torch.nn.Conv2d(8, 8, 1), torch.nn.Conv2d(8, 8, 3))
+    assert common.is_channels_last(network.to(memory_format=layout)) == (layout is torch.channels_last)
+
+
+@pytest.fixture
+def few_digits(tmp_path: Path) -> Path:
+    """MNIST's files with 200 and 20 random images."""
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    rng = torch.Generator().manual_seed(0)
+    for part, count in (("train", 200), ("t10k", 20)):
+        pixels = torch.randint(256, (count, 28, 28), dtype=torch.uint8, generator=rng)
+        labels = (torch.arange(count) % 10).to(torch.uint8)
+        head = struct.pack(">4i", 2051, count, 28, 28)
+        (raw / f"{part}-images-idx3-ubyte").write_bytes(head + pixels.numpy().tobytes())
+        (raw / f"{part}-labels-idx1-ubyte").write_bytes(struct.pack(">2i", 2049, count) + labels.numpy().tobytes())
+    return tmp_path
+
+
+def test_the_trainer_is_compared_with_the_usual_script(few_digits: Path) -> None:
+    case = {"model": "bn_convnet", "size": 32, "batch": 8, "threads": 1}
+    figures = versus_plain.measured(case, few_digits, CPU, options(workers="0,1"))
+    kinds = [(script["transforms"], script["workers"]) for script in figures["scripts"]]
+    assert kinds == [("seed", 0), ("seed", 1), ("lean", 0)]
+    assert figures["ratio"] == figures["scripts"][0]["ratio"]
+    assert all(len(script["ratio"]["values"]) == 2 for script in figures["scripts"])
+
+
+def test_the_usual_script_learns_from_the_same_pictures(few_digits: Path) -> None:
+    case = {"model": "bn_convnet", "size": 32, "batch": 8, "threads": 1}
+    for kind in ("seed", "lean"):
+        script = versus_plain.Script(case, few_digits, CPU, kind, workers=0)
+        images, labels = next(iter(script.loader))
+        assert images.shape == (8, 3 if kind == "seed" else 1, 32, 32)
+        before = [parameter.clone() for parameter in script.network.parameters()]
+        script.run(2)
+        assert script.running_loss > 0
+        assert any(not torch.equal(a, b) for a, b in zip(before, script.network.parameters(), strict=True))
+        assert labels.max() < 10
+
+
+def test_packed_mnist_is_unpacked_for_torchvision(few_digits: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "packed"
+    packed.mkdir()
+    for file in (few_digits / "MNIST" / "raw").iterdir():
+        (packed / f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
+    versus_plain.unpack_mnist(packed, tmp_path / "root")
+    for file in (few_digits / "MNIST" / "raw").iterdir():
+        assert (tmp_path / "root" / "MNIST" / "raw" / file.name).read_bytes() == file.read_bytes()
+
+
+def test_steps_between_two_moments_are_counted_with_their_parts() -> None:
+    run = screen.ThreadedRun.__new__(screen.ThreadedRun)
+    run.problem = None
+    run.times, run.epochs = [1.0, 2.0, 4.0, 5.0, 6.0], [1, 1, 1, 1, 2]
+    assert run.steps_between(1.5, 4.5) == pytest.approx(2.0)
+    assert run.steps_between(2.5, 3.5) == pytest.approx(0.5)
+    assert run.steps_between(1.5, 5.5) is None  # an epoch ended in between
+    assert run.steps_between(0.5, 3.0) is None  # nothing is known of the time before the first step
+
+
+def test_the_stand_in_shows_what_the_run_has_written(tmp_path: Path) -> None:
+    lines = Journal(tmp_path / "metrics.jsonl")
+    record = {"kind": "step", "step": 7, "epoch": 0.5, "train_loss": 1.25, "train_top1": 0.5, "lr": 0.1}
+    lines.append({**record, "images_per_second": 321.0})
+    lines.close()
+
+    async def live() -> list[str]:
+        app = screen.StandIn(tmp_path, hz=0.001, share=1.0)  # one redraw, and then none for long
+        app.while_shown = lambda: asyncio.sleep(0)
+        async with app.run_test(size=(screen.COLUMNS, screen.ROWS)):
+            return [str(cell) for cell in app.query_one(screen.DataTable).get_row_at(0)]
+
+    assert asyncio.run(live()) == ["7", "0.5", "1.25", "0.5", "0.1", "321"]
+
+
+def test_the_stand_in_keeps_to_its_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = screen.StandIn(tmp_path, hz=2.0, share=0.03)
+    waits: list[float] = []
+    monkeypatch.setattr(app, "set_timer", lambda seconds, _: waits.append(seconds))
+    for spent in (0.001, 0.06):
+        monkeypatch.setattr(screen.time, "thread_time", lambda spent=spent: 10.0 + spent)
+        app.plan(10.0)
+    assert waits == pytest.approx([0.5, 2.0])
+
+
+def test_the_exit_code_says_whether_the_bars_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for holds, code in ((True, 0), (False, 1)):
+        with pytest.raises(SystemExit) as ended:
+            common.finish({"holds": holds}, str(tmp_path / "new" / "report.json"))
+        assert ended.value.code == code
+        assert json.loads(capsys.readouterr().out)["holds"] is holds
+        assert json.loads((tmp_path / "new" / "report.json").read_text())["holds"] is holds
