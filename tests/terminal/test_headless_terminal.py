@@ -20,7 +20,7 @@ TINY = """
 arch = "bn_convnet"
 [data]
 dataset = "digits"
-image_size = 32
+image_size = 16
 batch_size = 32
 [train]
 epochs = {epochs}

@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from torch import Tensor, nn
 from training_helpers import Noisy, Quiet, StopAfter, fingerprint, load_last, resume, train
 
 from workbench import cli
+from workbench.base import ranks
 from workbench.base.ranks import leads, several
 from workbench.data.splits import Batch
 from workbench.profile import load
@@ -228,6 +230,7 @@ def be_a_rank(environment: dict[str, str], folder: Path, work: Callable[..., Any
         file = os.open(folder / f"{name}{rank}", os.O_WRONLY | os.O_CREAT, 0o600)
         os.dup2(file, descriptor)
     torch.set_num_threads(1)
+    ranks.PATIENCE = 0.1  # nobody ends the other processes here
     if work is cli.main:
         sys.exit(cli.main(*arguments))
     (folder / f"result{rank}").write_bytes(pickle.dumps(work(*arguments)))
@@ -326,9 +329,9 @@ def first_gradients(profile: Path) -> list[Tensor]:
     """The gradient of the first batch of the first epoch."""
     resolved = load(profile, environ={})
     job = preparing.prepare(resolved.profile, resolved, 1, Quiet())
-    split, ranks = job.dataset.train, job.ranks
+    split, place = job.dataset.train, job.ranks
     size = resolved.profile.data.batch_size
-    batch = next(split.batches(size, epoch=0, shard=(ranks.rank, ranks.world)))
+    batch = next(split.batches(size, epoch=0, shard=(place.rank, place.world)))
     job.network.train()
     job.step.gradients(batch, 0, size)
     return [parameter.grad.clone() for parameter in job.network.parameters()]
@@ -489,8 +492,6 @@ def test_a_mistake_is_told_once_and_ends_all(tmp_path: Path, start: Any) -> None
     }  # fmt: skip
     for text, arguments in mistakes.items():
         group = start(cli.main, ["--headless", "--json", *arguments, *root])
-        group.processes[0].join(PATIENCE)
-        os.kill(group.processes[1].pid, signal.SIGTERM)  # as torchrun does once one has ended
         assert group.end() == [2, 2], text
         [line] = group.err(0).splitlines()
         assert line.startswith("cnn-workbench: ")
@@ -511,15 +512,32 @@ def test_a_mistake_in_one_process_or_in_its_surroundings(tmp_path: Path, start: 
             (f"{begun.name} is still running", ["--resume", "last"], {}),
         ):
             group = start(cli.main, ["--headless", *arguments, "--runs", str(tmp_path / "runs")], **surroundings)
-            group.processes[0].join(PATIENCE)
-            os.kill(group.processes[1].pid, signal.SIGTERM)
-            assert group.end() == [2, 2], group.said()
+            assert group.end() == [2, 2]
             [line] = group.err(0).splitlines()
             assert text in line
             assert group.err(1) == ""
     finally:
         held.release()
     assert run_ids(tmp_path / "runs") == [begun.name]
+
+
+def test_a_mistake_is_not_cut_short_by_a_faster_process(capfd: pytest.CaptureFixture[str]) -> None:
+    """torchrun ends all processes when one has ended: the others stay until the first has spoken, or are told to go."""
+
+    def wrong() -> int:
+        print("to nobody")
+        raise SystemExit(2)
+
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        began = time.monotonic()
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        assert ranks.in_silence(wrong) == 2
+        assert 0.3 <= time.monotonic() - began < ranks.PATIENCE
+        assert ranks.in_silence(lambda: 75) == 75
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert capfd.readouterr() == ("", "")
 
 
 # Loss of a rank

@@ -49,7 +49,9 @@ class Files:
             if failures:
                 row, why = failures[0]
                 raise UserError(f"{clean(str(self.paths[row]))}: was readable and no longer is ({why})")
-            yield images.to(self.device)
+            # Pinned, or the copy would wait for the device.
+            pinned = images.pin_memory() if self.device.type == "cuda" else images
+            yield pinned.to(self.device, non_blocking=True)
 
     def totals(self, rows: Tensor) -> Totals:
         """See `Source.totals`."""
