@@ -81,7 +81,7 @@ def test_an_unknown_key_suggests_the_nearest(complaint: Complaint) -> None:
         ("[data]", "options.batch_nrm = false\n[data]", 'options.batch_nrm: bn_convnet has no option "batch_nrm" (did'),
         ("[train]", "[optim]\nlr = 0.0\n[train]", "my.toml:8: optim.lr: must be greater than 0 (got 0.0)"),
         ("[train]", "[optim]\nlr = -1\n[train]", "my.toml:8: optim.lr: must be greater than 0 (got -1)"),
-        ("[train]", "[optim]\nmomentum = 0.9\n[train]", "optim.momentum: not a setting of adam (sgd has it)"),
+        ("[train]", "[optim]\nmomentum = 0.9\n[train]", "not a setting of adam (sgd, rmsprop and muon have it)"),
         ('"digits"', '"folder"', "data.root: dataset folder needs the folder that holds train/<class>/"),
     ],
 )  # fmt: skip
@@ -156,9 +156,9 @@ def test_resuming_what_is_not_there(complaint: Complaint) -> None:
     assert "no run " in complaint(command=("--headless", "--resume", "2026"))
 
 
-def test_resume_takes_no_other_settings(complaint: Complaint) -> None:
-    line = complaint(command=("--headless", "--resume", "last", "--optim.lr", "0.1"))
-    assert line == "--resume goes on with the run's own profile; it takes no other settings"
+def test_weights_go_with_a_fork(complaint: Complaint) -> None:
+    line = complaint(command=("--headless", "--profile", "my.toml", "--weights", "best"))
+    assert line == "--weights goes with --fork"
 
 
 def test_profile_or_resume_is_needed(complaint: Complaint) -> None:
@@ -177,7 +177,9 @@ def test_a_run_that_is_still_running_or_finished_is_not_resumed(
     [run] = Path("runs").iterdir()
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     assert main(["--headless", "--resume", "last"]) == 2
-    assert capsys.readouterr().err == f"cnn-workbench: {run.name} is finished; there is nothing to resume\n"
+    assert capsys.readouterr().err == (
+        f"cnn-workbench: {run.name} is finished; there is nothing to resume (--train.epochs 11 would extend it)\n"
+    )
     events = (run / "events.jsonl").read_bytes().splitlines(keepends=True)
     (run / "events.jsonl").write_bytes(b"".join(events[:-1]))  # as if it had not ended yet
     code = (

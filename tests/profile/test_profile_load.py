@@ -164,7 +164,7 @@ def test_a_chain_has_an_end(folder):
 
 def test_a_missing_parent_points_at_the_line(faults):
     (line,) = faults('seed = 1\nextends = "bsae"')
-    places = "., ./profiles, the built-in ones; built-in: base, mnist, quick"
+    places = "., ./profiles, the built-in ones; built-in: base, mnist, quick, papers/..., seed/..."
     assert line == f"my.toml:2: extends: profile not found: bsae (did you mean base?; looked in: {places})"
 
 
@@ -172,7 +172,7 @@ def test_a_missing_profile(folder):
     write(profiles__mine="")
     with pytest.raises(ProfileError) as error:
         load("mnie", environ={})
-    places = "., ./profiles, the built-in ones; built-in: base, mnist, quick"
+    places = "., ./profiles, the built-in ones; built-in: base, mnist, quick, papers/..., seed/..."
     assert str(error.value) == f"profile not found: mnie (did you mean mine?; looked in: {places})"
     with pytest.raises(ProfileError, match=r"^profile not found: /nowhere/x\.toml \(looked in: /nowhere; "):
         find("/nowhere/x.toml")

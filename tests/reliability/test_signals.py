@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,21 +30,48 @@ flush_seconds = 0.01
 """
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    (folder / "tiny.toml").write_text(TINY)
-    command = [sys.executable, "-m", "workbench", "--headless", "--profile", "tiny.toml", "--json", *arguments]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def hear_hangups() -> None:
+    """Under nohup children inherit that SIGHUP is ignored, and a run rightly leaves it so."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts a run of a thousand epochs in a folder; whatever is still there after the test is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+        (folder / "tiny.toml").write_text(TINY)
+        command = [sys.executable, "-m", "workbench", "--headless", "--profile", "tiny.toml", "--json", *arguments]
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=hear_hangups,  # no thread of this process holds a lock that the child needs
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 def wait_for_steps(folder: Path) -> Path:
     """The run's directory, once it has trained some steps."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         for name in run_ids(folder / "runs"):
             if read_json(folder / "runs" / name / "status.json").get("step", 0) > 3:
                 return folder / "runs" / name
         time.sleep(0.02)
-    pytest.fail("the run did not begin within a minute")
+    pytest.fail("the run did not begin within two minutes")
 
 
 @pytest.mark.parametrize(
@@ -55,11 +83,11 @@ def wait_for_steps(folder: Path) -> Path:
         ("SIGHUP", 75, "preempted"),
     ],
 )
-def test_a_signal_saves_and_ends(tmp_path: Path, name: str, code: int, state: str) -> None:
+def test_a_signal_saves_and_ends(tmp_path: Path, start: Start, name: str, code: int, state: str) -> None:
     process = start(tmp_path)
     run = wait_for_steps(tmp_path)
     process.send_signal(getattr(signal, name))
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == code
     assert "Traceback" not in err
     answer = json.loads(out)
@@ -74,7 +102,7 @@ def test_a_signal_saves_and_ends(tmp_path: Path, name: str, code: int, state: st
     assert journal.read(run / "events.jsonl").records[-1]["cause"] == name
 
 
-def test_asked_twice_it_ends_at_once(tmp_path: Path) -> None:
+def test_asked_twice_it_ends_at_once(tmp_path: Path, start: Start) -> None:
     process = start(tmp_path)
     run = wait_for_steps(tmp_path)
     os.kill(process.pid, signal.SIGSTOP)  # so that both arrive while it is in one step
@@ -82,7 +110,7 @@ def test_asked_twice_it_ends_at_once(tmp_path: Path) -> None:
     os.kill(process.pid, signal.SIGCONT)
     time.sleep(0.001)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "Traceback" not in err
     assert last_ending(run) == "stopped"
@@ -112,16 +140,16 @@ SWALLOWS = """
     [("SIGINT", 130, "time.sleep(60)"), ("SIGTERM", 75, SWALLOWS.strip())],
     ids=["raised", "swallowed"],
 )
-def test_before_there_is_a_run_nothing_is_left(tmp_path: Path, name: str, code: int, wait: str) -> None:
+def test_before_there_is_a_run_nothing_is_left(tmp_path: Path, start: Start, name: str, code: int, wait: str) -> None:
     (tmp_path / "waiting.py").write_text(WAITING.format(wait=wait))
     process = start(tmp_path, "--model.arch", "waiting:build")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not (tmp_path / "ready").exists():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "the network was never built"
         time.sleep(0.02)
     process.send_signal(getattr(signal, name))
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == code, err
     assert out == ""
     assert "Traceback" not in err

@@ -274,10 +274,16 @@ def only_run(root: Path) -> Path:
 def trained(profile: Path, root: Path, stop_after: int = 0, stopper: int = 0) -> dict[str, Any]:
     """Train, or go on where there is a run; how it ended, and the weights that this rank ended with."""
     jobs: list[Any] = []
+    evaluated: list[int] = []
     original = session.prepare
+
+    def count(network: nn.Module, inputs: tuple[Tensor], _: Any) -> None:
+        if not network.training:
+            evaluated.append(len(inputs[0]))
 
     def keep(*arguments: Any, **options: Any) -> Any:
         jobs.append(original(*arguments, **options))
+        jobs[-1].network.register_forward_hook(count)
         if stop_after and not leads() and stopper:  # rank 1 has no observer: it counts its own steps
             count_steps(jobs[-1].step, stop)
         return jobs[-1]
@@ -293,6 +299,7 @@ def trained(profile: Path, root: Path, stop_after: int = 0, stopper: int = 0) ->
         "run": outcome.run,
         "best": outcome.best,
         "last": outcome.last,
+        "evaluated": sum(evaluated),
         "weights": {name: parameter.detach().clone() for name, parameter in network.named_parameters()},
         "optimizer": [
             value.clone() if isinstance(value, Tensor) else value
@@ -370,6 +377,8 @@ def test_several_processes_do_what_one_does(tmp_path: Path, in_ranks: Any) -> No
             assert {**a, "kind": 0} == pytest.approx({**b, "kind": 0}, rel=1e-5), recipe
         assert read_json(ours["run"] / "run.json")["world"] == 2
         assert theirs["last"] == ours["last"]
+        assert ours["evaluated"] + theirs["evaluated"] == alone["evaluated"]
+        assert abs(ours["evaluated"] - theirs["evaluated"]) <= 2 * 2 * 2 * 2  # a pair a batch and evaluation
         if "average" in recipe:
             flushes = [record for record in read_metrics(ours["run"]).records if record["kind"] == "step"]
             assert len(flushes) <= 5  # of ten steps: ranks that waited for each other at every one would be slow
@@ -384,7 +393,11 @@ AND_SAM = MUCH + "\n[sam]\nrho = 0.05"
 """Its second pass leaves all ranks with the same running statistics; without it they differ after a step."""
 
 
-@pytest.mark.parametrize(("recipe", "stopper", "world"), [(AND_SAM, 0, 2), (MUCH, 1, 2), (MUCH, 0, 3)])
+@pytest.mark.parametrize(
+    ("recipe", "stopper", "world"),
+    [(AND_SAM, 0, 2), (MUCH, 1, 2), (MUCH, 0, 3)],
+    ids=["SAM, by rank 0", "by rank 1", "three, by rank 0"],
+)
 def test_stopped_by_either_rank_and_resumed_it_is_the_same_run(
     tmp_path: Path, in_ranks: Any, recipe: str, stopper: int, world: int
 ) -> None:
@@ -597,6 +610,7 @@ def test_a_rank_that_hangs_is_waited_for_and_no_longer(tmp_path: Path, start: An
             False,
         ),
     ],
+    ids=["an error", "no memory"],
 )
 def test_a_rank_that_fails_has_the_last_word(tmp_path: Path, start: Any, arch: str, error: str, traced: bool) -> None:
     group, run = begin_endless(tmp_path, start, f"test_distributed:{arch}")

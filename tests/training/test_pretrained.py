@@ -11,7 +11,7 @@ from urllib.error import URLError
 import pytest
 import timm
 import torch
-from agreement import randomise
+from agreement import fill
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision import models
@@ -57,7 +57,7 @@ def torchvision_peer(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], nn.Modu
         torch.manual_seed(1)
         options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
         source = models.get_model(name, **options)
-        randomise(source)
+        fill(source)
         for module in source.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight)
@@ -90,7 +90,7 @@ def test_timms_small_vit_gives_timms_logits(monkeypatch: pytest.MonkeyPatch) -> 
     """Its names are others than ours, and it was trained on images normalised otherwise."""
     torch.manual_seed(0)
     peer = timm.create_model("vit_tiny_patch16_224").eval()
-    randomise(peer)
+    fill(peer)
     nn.init.normal_(peer.head.weight)
     monkeypatch.setattr(timm, "create_model", lambda name, pretrained: peer)
     network = architectures.create("vit_ti_16").eval()

@@ -248,6 +248,8 @@ batch_size = {batch}
 epochs = 1
 device = "cpu"
 threads = 1
+[checkpoint]
+save_model = false
 """
 
 

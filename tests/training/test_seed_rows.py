@@ -27,7 +27,7 @@ device = "cpu"
 """
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive  # test_recipes.py trains the same networks on some of the digits in every run
 @pytest.mark.parametrize("name", ROWS)
 def test_a_row_trains_on_the_digits(tmp_path: Path, name: str) -> None:
     card = architectures.card(name)

@@ -18,8 +18,10 @@ def builtin_folder() -> Path:
 
 
 def builtin_names() -> list[str]:
-    """Names of the built-in profiles, without the suffix."""
-    return _names(builtin_folder())
+    """Names of the built-in profiles, without the suffix; those of a subfolder follow, as `papers/vit`."""
+    folder = builtin_folder()
+    below = [path for path in sorted(folder.glob("*")) if path.is_dir()]
+    return _names(folder) + [f"{path.name}/{name}" for path in below for name in _names(path)]
 
 
 def find(name: str, *, relative_to: Path | None = None) -> Path:
@@ -50,22 +52,27 @@ def find(name: str, *, relative_to: Path | None = None) -> Path:
 
 def label(path: Path) -> str:
     """A file as an error names it: relative to the working directory if inside, so that it can be clicked."""
-    full = path.absolute()
+    full = path.resolve() if ".." in path.parts else path.absolute()
     if full.is_relative_to(Path.cwd()):
         return str(full.relative_to(Path.cwd()))
-    if full.parent == builtin_folder().absolute():
-        return f"built-in {full.name}"
+    if full.is_relative_to(builtin_folder().absolute()):
+        return f"built-in {full.relative_to(builtin_folder().absolute()).as_posix()}"
     return str(path)
 
 
 def _not_found(name: str, wanted: Path, folders: list[Path]) -> str:
     if wanted.is_absolute():
         folders = [wanted.parent]
-    nearby = {known for folder in folders for known in _names(folder)}
+    builtin = builtin_names()
+    short = wanted.as_posix().removesuffix(".toml")
+    below = [known for known in builtin if known.endswith(f"/{wanted.name.removesuffix('.toml')}")]
+    nearby = {known for folder in folders for known in _names(folder)} | set(builtin)
+    meant = " or ".join(below) or closest(short, sorted(nearby)) or closest(Path(short).name, sorted(nearby))
     places = dict.fromkeys(_place(folder) for folder in folders)
-    meant = closest(wanted.name.removesuffix(".toml"), sorted(nearby))
     hints = [f"did you mean {meant}?"] if meant else []
-    hints += [f"looked in: {', '.join(places)}", f"built-in: {', '.join(builtin_names())}"]
+    own = [known for known in builtin if "/" not in known]
+    groups = dict.fromkeys(f"{known.split('/')[0]}/..." for known in builtin if "/" in known)
+    hints += [f"looked in: {', '.join(places)}", f"built-in: {', '.join([*own, *groups])}"]
     return f"profile not found: {name} ({'; '.join(hints)})"
 
 

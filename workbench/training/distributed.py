@@ -153,9 +153,11 @@ class Ranks:
             if self.world == 1:
                 raise
             error = problem
-        mistakes = self.share(None if error is None else (in_words(error), int(getattr(error, "exit_code", 1))))
-        if error is not None:
-            raise error
+        try:
+            mistakes = self.share(None if error is None else (in_words(error), int(getattr(error, "exit_code", 1))))
+        finally:
+            if error is not None:
+                raise error  # also where nobody is left to hear of it
         for rank, mistake in enumerate(mistakes):
             if mistake is not None:
                 text, exit_code = mistake

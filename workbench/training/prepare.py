@@ -78,10 +78,13 @@ def meet(profile: Profile, resolved: Resolved) -> tuple[torch.device, Ranks]:
     try:
         device = devices.choose_device(wanted)
         ranks = join(device)
-        with ranks.together():
-            device = ranks.own_device(device)
     except ValueError as error:
         raise resolved.error("train.device", str(error)) from None
+    with ranks.together():
+        try:
+            device = ranks.own_device(device)
+        except ValueError as error:
+            raise resolved.error("train.device", str(error)) from None
     return device, ranks
 
 
