@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
+from workbench.base.ranks import several
 from workbench.base.text import clean
 from workbench.profile import Layer, Resolved
 from workbench.runs.journal import finite
@@ -97,7 +98,8 @@ def _ending(outcome: "Outcome") -> str:
     else:
         lines.append(f"{outcome.state} after {outcome.epochs} epochs; everything is saved")
     if outcome.state != "finished":
-        lines.append(f"go on with: cnn-workbench --headless --runs {outcome.run.parent} --resume {outcome.run.name}")
+        program = "torchrun ... -m workbench" if several() else "cnn-workbench"
+        lines.append(f"go on with: {program} --headless --runs {outcome.run.parent} --resume {outcome.run.name}")
     return "\n".join([*lines, f"run {outcome.run}"])
 
 

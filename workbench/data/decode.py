@@ -5,6 +5,7 @@ holds is decided by the trainer alone, and starting in the middle of an epoch de
 A file that cannot be read is an answer, not an exception, so that its name reaches the person whole.
 """
 
+import os
 import signal
 import warnings
 from collections.abc import Iterator, Sequence
@@ -103,10 +104,13 @@ def _as_is(reading: Any) -> Any:
 def _start_worker(_: int) -> None:
     """Signals that ask the trainer to stop also reach its children: they must live until it is done.
 
-    SIGTERM is left to torch: it is how a worker that hangs is ended. Pillow's warnings about odd but
+    So they have a process group of their own: torchrun and schedulers send SIGTERM to the trainer's whole group. A
+    SIGTERM to a worker alone is left to torch: it is how one that hangs is ended. Pillow's warnings about odd but
     readable files would land on the screen of whoever watches the run.
     """
     warnings.simplefilter("ignore")
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)
     for name in ("SIGINT", "SIGHUP", "SIGUSR2"):
         if hasattr(signal, name):  # not all exist on Windows
             signal.signal(getattr(signal, name), signal.SIG_IGN)
