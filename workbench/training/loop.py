@@ -127,6 +127,7 @@ class Trainer:
         self.paused = False
 
     def fit(self) -> bool:
+        """Train until the run is over. False when asked to stop; either way everything is saved when it returns."""
         if self.ranks.leads:
             self.inbox.refuse_waiting("it was asked of an earlier attempt at this run, which is over")
         self.probe()
@@ -634,6 +635,7 @@ class Trainer:
         return images_left / speed + self.evaluation_seconds * (self.profile.train.epochs - state.epoch)
 
     def snapshot(self, phase: Any, done: int, total: int) -> Snapshot:
+        """Where the run is, for the observer: `done` of `total` steps or batches of the phase."""
         return Snapshot(
             phase=phase,
             epoch=min(self.state.epoch + 1, self.profile.train.epochs),
