@@ -4,20 +4,26 @@
 
 The usual script is the seed's: a DataLoader over torchvision's MNIST, transforms image by image on the CPU, Adam as
 torch chooses it, float32, and `.item()` on loss and hits in every step. Its transforms are the seed's too (to a
-tensor, resize to 256, jitter, crop 224, flip, normalise). They name three channels, so they work on RGB; the network
-then gets the first one, and both sides train the same network on one channel. The seed's DataLoader has no workers: the
-bar is for that (`ratio`), and the script with workers is measured beside it. So is one with the least work that can be
-asked of a script, `lean`: the trainer's own augmentation on the small grey picture, then a resize.
+tensor, resize to 256, jitter, crop 224, flip, normalise). They name three channels, so its pictures are RGB and so is
+its network's first layer. The seed's DataLoader has no workers: the bar is for that (`ratio`), and the script with
+workers is measured beside it. So are two that train exactly the network that the trainer trains: `grey`, the same with
+one of the three channels taken at the end, and `lean`, the least work that can be asked of a script: the trainer's own
+augmentation on the small grey picture, then a resize.
 
-The trainer is the real one with its defaults, on the same files. The sides take turns in one process (see `common`);
-building a script's workers and the batches that they prepare ahead is off the clock.
+The trainer is the real one with its defaults, on the same files. The sides take turns (see `common`); building a
+script's workers and the batches that they prepare ahead is off the clock. Each script has a process of its own, which
+waits while it is not its turn: the trainer changes settings of its whole process (how malloc gives memory back), and a
+script must have what it would have by itself.
 """
 
 import gzip
+import multiprocessing
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +122,8 @@ class Script:
     """The usual training script, a few steps at a time."""
 
     def __init__(self, case: dict[str, Any], root: Path, device: torch.device, kind: str, workers: int) -> None:
-        rgb = kind == "seed"
+        rgb = kind != "lean"
+        self.channels = 3 if kind == "seed" else 1
         work = seeds_transforms(case["size"]) if rgb else lean_transforms(case["size"])
         before = [transforms.Grayscale(3)] if rgb else []
         dataset = datasets.MNIST(str(root), train=True, transform=transforms.Compose([*before, work]))
@@ -124,7 +131,9 @@ class Script:
         # What its workers hold ready, and one more: after so many steps they prepare what is used, no more and no less.
         self.ahead = 2 * workers + 1
         self.device = device
-        self.network = architectures.create(case["model"], num_classes=10, in_channels=1, image_size=case["size"])
+        self.network = architectures.create(
+            case["model"], num_classes=10, in_channels=self.channels, image_size=case["size"]
+        )
         self.network.to(device).train()
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=common.LEARNING_RATE)
         self.criterion = nn.CrossEntropyLoss()
@@ -140,7 +149,7 @@ class Script:
 
     def step(self, batches: Iterator[Any]) -> None:
         images, labels = next(batches)
-        images, labels = images[:, :1].to(self.device), labels.to(self.device)
+        images, labels = images[:, : self.channels].to(self.device), labels.to(self.device)
         outputs = self.network(images)
         loss = self.criterion(outputs, labels)
         self.optimizer.zero_grad()
@@ -150,10 +159,40 @@ class Script:
         self.correct += outputs.max(1)[1].eq(labels).sum().item()
 
 
+class Apart:
+    """A `Script` in a process of its own, which computes only while `run` waits for it."""
+
+    def __init__(self, *arguments: Any) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, other = context.Pipe()
+        self.process = context.Process(target=serve, args=(other, torch.get_num_threads(), *arguments))
+        self.process.start()
+        other.close()
+
+    def run(self, steps: int) -> Span:
+        """How long `steps` steps take. EOFError if the process has died."""
+        self.pipe.send(steps)
+        span: Span = self.pipe.recv()
+        return span
+
+    def close(self) -> None:
+        self.pipe.close()
+        self.process.join()
+
+
+def serve(pipe: Connection, threads: int, *arguments: Any) -> None:
+    """The other process: run as many steps as it is told to, until nobody is there to tell."""
+    torch.set_num_threads(threads)
+    script = Script(*arguments)
+    with suppress(EOFError):
+        while True:
+            pipe.send(script.run(pipe.recv()))
+
+
 def measured(case: dict[str, Any], root: Path, device: torch.device, options: Any) -> dict[str, Any]:
     """`case` with its figures, or with the reason why there are none."""
     kinds = [("seed", workers) for workers in common.numbers(options.workers)]
-    comparison = Comparison(case, root, device, [*kinds, ("lean", kinds[0][1])], options)
+    comparison = Comparison(case, root, device, [*kinds, ("grey", kinds[0][1]), ("lean", kinds[0][1])], options)
     try:
         common.conducted_run(comparison.script, dataset="mnist", root=root, device=options.device, **case)
     except StoppedError as reason:
@@ -171,7 +210,14 @@ class Comparison:
         self.figures: dict[str, Any] = {}
 
     def script(self, trainer: Conductor) -> Iterator[None]:
-        scripts = [Script(self.case, self.root, self.device, kind, workers) for kind, workers in self.kinds]
+        with ExitStack() as stack:
+            scripts = []
+            for kind, workers in self.kinds:
+                scripts.append(Apart(self.case, self.root, self.device, kind, workers))
+                stack.callback(scripts[-1].close)
+            yield from self.turns(trainer, scripts)
+
+    def turns(self, trainer: Conductor, scripts: list[Apart]) -> Iterator[None]:
         step_seconds = yield from warmed_up(trainer, self.device)
         steps = common.steps_for(self.options.seconds, step_seconds, trainer.steps_an_epoch)
         # A loader-bound script may be many times slower; it need not be watched for as long.

@@ -9,7 +9,7 @@ import pytest
 from workbench.profile.schema import DISCRIMINATED, Profile, Section
 
 DOCS = Path(__file__).parents[2] / "docs"
-SECTIONS = [name for name in Profile.model_fields if name not in ("name", "seed", "extends")]
+SECTIONS = [name for name in Profile.model_fields if name not in ("name", "seed", "recipe", "extends")]
 SHARED = {"name", "decay_norms_and_biases"}
 """Keys of all optimisers that the text, not the table, tells."""
 

@@ -8,7 +8,7 @@ No torch, no screen, and nothing else of the workbench is imported here.
 """
 
 from workbench.profile.errors import Problem, ProfileError
-from workbench.profile.find import builtin_folder, builtin_names, find
+from workbench.profile.find import builtin_folder, builtin_names, find, recipe_label
 from workbench.profile.keys import Key, keys
 from workbench.profile.layers import Layer, Origin
 from workbench.profile.load import Resolved, load, load_exact
@@ -36,6 +36,7 @@ __all__ = [
     "load_exact",
     "read_environment",
     "read_options",
+    "recipe_label",
     "schema_json",
     "show",
     "suggest_flag",

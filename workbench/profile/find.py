@@ -60,6 +60,15 @@ def label(path: Path) -> str:
     return str(path)
 
 
+def recipe_label(path: Path) -> str:
+    """A profile's name without folder and suffix: `quick`, `papers/vit`; what its runs are labelled with."""
+    full = path.resolve()
+    for folder in (HERE.resolve(), builtin_folder().resolve()):
+        if full.is_relative_to(folder):
+            return full.relative_to(folder).with_suffix("").as_posix()
+    return path.stem
+
+
 def _not_found(name: str, wanted: Path, folders: list[Path]) -> str:
     if wanted.is_absolute():
         folders = [wanted.parent]

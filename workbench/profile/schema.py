@@ -493,6 +493,11 @@ class Profile(Section):
         description="what the run directory is called beside time and suffix; empty: the network's name",
     )
     seed: int = Field(default=0, ge=0, lt=2**63, description="every random draw of the run derives from it")
+    recipe: str = Field(
+        default="",
+        max_length=60,
+        description="label of the recipe, by which tables group runs; empty: the name of the profile's file",
+    )
     extends: str | None = Field(default=None, description="a profile whose values hold where this one says nothing")
     model: Model = Field(default_factory=Model)
     data: Data = Field(default_factory=Data)

@@ -8,6 +8,7 @@ from workbench.profile import Profile
 FREE = frozenset(
     {
         "name",
+        "recipe",
         "train.epochs",
         "train.device",
         "train.threads",
@@ -35,7 +36,15 @@ FREE = frozenset(
 
 def differences(old: Profile, new: Profile) -> dict[str, tuple[Any, Any]]:
     """Each dotted key whose value differs, with the old value and the new one; None where there is none."""
-    before, after = _flat(old), _flat(new)
+    return _between(_flat(_settings(old)), _flat(_settings(new)))
+
+
+def changed_since(began: dict[str, Any], now: Profile) -> dict[str, Any]:
+    """What differs from run.json's copy of the profile, which is never rewritten: dotted key -> value of today."""
+    return {key: new for key, (_, new) in _between(_flat(began), _flat(_settings(now))).items()} if began else {}
+
+
+def _between(before: dict[str, Any], after: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     keys = [*before, *(key for key in after if key not in before)]
     return {key: (before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)}
 
@@ -49,8 +58,11 @@ def refuse_another_past(run: str, changed: dict[str, tuple[Any, Any]]) -> None:
         )
 
 
-def _flat(profile: Profile) -> dict[str, Any]:
-    settings = profile.model_dump(exclude={"extends"}, exclude_none=True)
+def _settings(profile: Profile) -> dict[str, Any]:
+    return profile.model_dump(exclude={"extends"}, exclude_none=True)
+
+
+def _flat(settings: dict[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in settings.items():
         if isinstance(value, dict):

@@ -12,12 +12,13 @@ import torch
 
 import workbench
 from workbench.inspect.counts import count_macs, count_parameters
+from workbench.profile import Profile
 from workbench.training import devices
 from workbench.training.loop import Job
 
 
-def gather_facts(job: Job) -> dict[str, Any]:
-    """What run.json says besides id and time."""
+def gather_facts(job: Job, kept: Profile) -> dict[str, Any]:
+    """What run.json says besides id and time; `kept`: the profile that the run keeps."""
     profile, dataset = job.profile, job.dataset
     frozen = {"trainable_parameters": count_parameters(job.network)} if profile.model.freeze != "none" else {}
     splits = {"train": dataset.train, "val": dataset.val, "test": dataset.test}
@@ -43,6 +44,7 @@ def gather_facts(job: Job) -> dict[str, Any]:
         "world": job.ranks.world,
         "channels_last": job.recipe["channels_last"],
         "seed": profile.seed,
+        "profile": kept.model_dump(exclude={"extends"}, exclude_none=True, mode="json"),
         "arch": profile.model.arch,
         "parameters": sum(parameter.numel() for parameter in job.network.parameters()),
         **frozen,

@@ -26,6 +26,7 @@ from workbench.data.splits import Batch, batch_spans, part_of
 from workbench.profile import Profile, schema
 from workbench.runs.control import Inbox, Request
 from workbench.runs.writer import RunWriter
+from workbench.training.devices import peak_memory
 from workbench.training.diagnose import first_bad_module
 from workbench.training.distributed import Ranks, filled
 from workbench.training.fit import has_batch_norm, synthetic
@@ -602,6 +603,7 @@ class Trainer:
             images_per_second=self.speed,
             eta=self.eta(),
             seconds=round(self.seconds(), 3),
+            peak_memory=peak_memory(self.job.device),
         )
 
     # Figures

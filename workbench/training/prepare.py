@@ -28,6 +28,7 @@ def prepare(
     device, ranks = meet(profile, resolved)
     with ranks.together():
         threads = devices.set_threads(threads)
+        devices.keep_freed_memory(device)
         devices.set_arithmetic(profile.train, device)
     dataset = open_on_all(profile, device, ranks, observer)
     ranks.insist(profile=dump(profile), images=dataset.fingerprint)

@@ -13,12 +13,12 @@ from typing import Any
 
 from workbench.base.errors import UserError
 from workbench.preflight import check_network
-from workbench.profile import Layer, Profile, Resolved, dump, load_exact
+from workbench.profile import Layer, Profile, Resolved, dump, load_exact, recipe_label
 from workbench.runs.directory import ensure_writable, find_run
 from workbench.runs.files import write_atomically
 from workbench.runs.reading import last_ending, read_attempts, read_json
 from workbench.runs.writer import RunWriter
-from workbench.training.changes import differences, refuse_another_past
+from workbench.training.changes import changed_since, differences, refuse_another_past
 from workbench.training.distributed import RankError, Ranks, leave
 from workbench.training.export import export_model
 from workbench.training.facts import describe, gather_facts
@@ -69,13 +69,13 @@ def start_run(
     """
     check_network(resolved)
     ensure_writable(root)
-    profile = with_absolute_paths(resolved.profile)
+    profile = as_kept(resolved)
     job = prepare(profile, resolved, profile.train.threads, observer)
     stop.arm()
     if not job.ranks.leads:
         return follow(job, stop)
     with job.ranks.together():
-        facts = gather_facts(job) | {"parent": parent}
+        facts = gather_facts(job, profile) | {"parent": parent}
         observer.note(describe(job, facts))
         run = RunWriter.create(root, profile.name or profile.model.arch, dump(profile), facts, observer.note)
     try:
@@ -105,14 +105,16 @@ def fork_run(
     return start_run(resolved, root, observer, stop, parent=path.name)
 
 
-def with_absolute_paths(profile: Profile) -> Profile:
-    """The profile as a run keeps it: to be repeated and resumed from any working directory."""
+def as_kept(resolved: Resolved) -> Profile:
+    """The profile as a run keeps it: to be repeated and resumed from any working directory, and labelled."""
+    profile = resolved.profile
     data, model = profile.data, profile.model
     if data.root:
         data = data.model_copy(update={"root": str(Path(data.root).expanduser().absolute())})
     if model.pretrained and model.pretrained not in PEERS:
         model = model.model_copy(update={"pretrained": str(Path(model.pretrained).expanduser().absolute())})
-    return profile.model_copy(update={"data": data, "model": model})
+    label = profile.recipe or recipe_label(resolved.chain[0])[:60]
+    return profile.model_copy(update={"data": data, "model": model, "recipe": label})
 
 
 def resume_run(
@@ -154,6 +156,8 @@ def resume_run(
         if changed:
             write_atomically(path / "profile.toml", dump(resolved.profile).encode())
             run.event("changed", changes={key: list(values) for key, values in changed.items()}, step=job.state.step)
+        began = read_json(path / "run.json").get("profile", {})
+        run.status(changed=changed_since(began, resolved.profile))
         source = found.path.name if found.path else None
         record_resume(run, job.state, source, [*found.complaints, *warnings], observer)
         return conduct(job, run, observer, stop)
@@ -249,7 +253,7 @@ def conduct(job: Job, run: RunWriter | Silent, observer: Observer, stop: StopReq
         run.event(state, error=error, epochs=job.state.epoch, step=job.state.step, traceback=trace)
         if trace:
             run.log(trace)
-    run.status(force=True, state=state, eta=None)
+    run.status(force=True, state=state, eta=None, images_per_second=trainer.images_per_second())
     run.sync()
     return Outcome(
         run=run.path,
