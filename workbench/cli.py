@@ -7,11 +7,12 @@ import argparse
 import json
 import os
 import sys
-from pathlib import Path
-from typing import NoReturn
+from importlib import import_module
 
 import workbench
 from workbench.base import ranks
+from workbench.base.text import clean
+from workbench.commands.parsing import add_runs, make_parser, parse, positive, runs_root
 
 USAGE = """\
 cnn-workbench --headless --profile FILE [--section.key VALUE ...]
@@ -22,7 +23,13 @@ cnn-workbench --headless --profile FILE [--section.key VALUE ...]
        cnn-workbench profile schema
        cnn-workbench models [WORD] [--family FAMILY]
        cnn-workbench show NETWORK [--image-size N] [--depth N]
-       cnn-workbench source NETWORK"""
+       cnn-workbench source NETWORK
+       cnn-workbench runs [FILTER ...] [--sort KEY] [--by A,B] [--baseline RUN] [--format F] [--layout seed]
+       cnn-workbench compare RUN RUN ... [--format table|md|json|csv|html]
+       cnn-workbench run show|tail|stop|pause|resume|checkpoint|lr|tag|note|pin|archive|delete|export ... RUN
+       cnn-workbench evaluate RUN [--dataset NAME] [--split test]
+       cnn-workbench predict RUN IMAGE ...
+       cnn-workbench sweep FILE --arch A,B --recipe paper,base --seed 0..4 [--jobs N] [--dry-run]"""
 
 EXAMPLES = """\
 examples:
@@ -34,6 +41,11 @@ examples:
   cnn-workbench models --family transformer                     the networks there are, with their sizes
   cnn-workbench show vit_b_16 --image-size 384                  a paper's card, and the network layer by layer
   cnn-workbench source resnet18                                 the code of the paper
+  cnn-workbench runs 'arch:resnet* acc>90' --by arch,recipe     the leaderboard: mean and deviation over seeds
+  cnn-workbench compare last best:vit                           what differs in settings and figures, and the curves
+  cnn-workbench run tail last                                   follow a run, whoever trains it
+  cnn-workbench evaluate best:resnet18                          per-class accuracy, confusion matrix, calibration
+  cnn-workbench sweep quick.toml --arch resnet18,vit --seed 0..4    ten runs, one after the other
 
 A profile is looked up as a path, then in ./profiles, then among the built-in ones. Every key can also be set
 by an environment variable: CNNWB_OPTIM__LR=0.01. Results go to ./runs (or --runs DIR, or CNNWB_RUNS).
@@ -51,8 +63,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     try:
-        command = COMMANDS.get(arguments[0]) if arguments else None
-        return command(arguments[1:]) if command else _main_command(arguments)
+        name, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+        if name in COMMAND_MODULES:
+            return int(import_module(f"workbench.commands.{name}").main(rest))
+        return COMMANDS[name](rest) if name in COMMANDS else _main_command(arguments)
     except BrokenPipeError:  # `cnn-workbench profile show base.toml | head`
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # nothing may complain on the way out
         return 0
@@ -62,14 +76,14 @@ def _run(arguments: list[str]) -> int:
         if not hasattr(error, "exit_code"):
             raise
         for line in str(error).splitlines():
-            print(f"cnn-workbench: {line}", file=sys.stderr)
+            print(f"cnn-workbench: {clean(line, 4000)}", file=sys.stderr)
         return int(error.exit_code)
 
 
 def _main_command(arguments: list[str]) -> int:
     from workbench.profile import add_options, load, read_options
 
-    parser = _parser("cnn-workbench", usage=USAGE, description=workbench.__doc__, epilog=EXAMPLES)
+    parser = make_parser("cnn-workbench", usage=USAGE, description=workbench.__doc__, epilog=EXAMPLES)
     parser.add_argument("--version", action="version", version=f"cnn-workbench {workbench.__version__}")
     parser.add_argument("--headless", action="store_true", help="train without the screen, as a script would")
     parser.add_argument("--profile", metavar="FILE", help="what to train: a path or a name (quick, base, mnist, ...)")
@@ -77,10 +91,10 @@ def _main_command(arguments: list[str]) -> int:
     parser.add_argument("--fork", metavar="RUN", help="start a new run from the profile of another one")
     parser.add_argument("--weights", choices=("best", "last", "none"), default="none",
                         help="with --fork: begin with the weights of its checkpoint (default: none)")  # fmt: skip
-    parser.add_argument("--runs", metavar="DIR", help="where runs are kept (default: $CNNWB_RUNS or ./runs)")
+    add_runs(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object about the run on stdout at the end")
     add_options(parser)
-    options = _parse(parser, arguments)
+    options = parse(parser, arguments)
     if not options.headless:
         if arguments:
             parser.error("add --headless to train (the screen is not part of this version)")
@@ -90,7 +104,7 @@ def _main_command(arguments: list[str]) -> int:
         parser.error("give one of --profile FILE, --resume RUN and --fork RUN")
     if options.weights != "none" and not options.fork:
         parser.error("--weights goes with --fork")
-    root = Path(options.runs or os.environ.get("CNNWB_RUNS") or "runs").expanduser()
+    root = runs_root(options)
     layer = read_options(options)
     if options.resume:
         from workbench.headless import resume
@@ -114,7 +128,7 @@ def _main_command(arguments: list[str]) -> int:
 def _profile_command(arguments: list[str]) -> int:
     from workbench.profile import add_options, load, read_options, schema_json, show
 
-    parser = _parser(
+    parser = make_parser(
         "cnn-workbench profile", description="Check or show a profile, or print the schema of all profiles."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="check|show|schema")
@@ -128,7 +142,7 @@ def _profile_command(arguments: list[str]) -> int:
             command.add_argument("--plot-lr", action="store_true", help="draw the learning rate over the run instead")
         add_options(command)
     commands.add_parser("schema", help="print the JSON Schema of a profile, for editors and taplo")
-    options = _parse(parser, arguments)
+    options = parse(parser, arguments)
     if options.command == "schema":
         print(schema_json())
         return 0
@@ -155,12 +169,12 @@ def _models_command(arguments: list[str]) -> int:
     from workbench.inspect.catalogue import FAMILIES, entries, table
     from workbench.inspect.render import console_of_stdout, show, write
 
-    parser = _parser("cnn-workbench models", description="List the networks, oldest paper first, then the recipes.")
+    parser = make_parser("cnn-workbench models", description="List the networks, oldest paper first, then the recipes.")
     parser.add_argument("word", metavar="WORD", nargs="?", help="those with this in the name, the title or the authors")
     parser.add_argument("--family", choices=FAMILIES, help="cnn, transformer or mlp")
     parser.add_argument("--classes", type=int, choices=(10, 1000), default=1000, help="count for 10 or 1000 classes")
     parser.add_argument("--json", action="store_true", help="print the cards as a JSON list")
-    options = _parse(parser, arguments)
+    options = parse(parser, arguments)
     chosen = entries(options.family, options.word)
     if options.json:
         write(json.dumps([entry.as_json() for entry in chosen], indent=2) + "\n")
@@ -171,16 +185,18 @@ def _models_command(arguments: list[str]) -> int:
 
 
 def _show_command(arguments: list[str]) -> int:
-    parser = _parser("cnn-workbench show", description="Print a network's card and what each of its layers gives out.")
+    parser = make_parser(
+        "cnn-workbench show", description="Print a network's card and what each of its layers gives out."
+    )
     parser.add_argument("name", metavar="NETWORK", help='a name of "cnn-workbench models", or module:callable')
-    parser.add_argument("--image-size", type=_positive, metavar="N", help="height and width, pixels (default: 224)")
-    parser.add_argument("--classes", type=_positive, metavar="N", default=1000, help="default: 1000")
-    parser.add_argument("--channels", type=_positive, metavar="N", default=3, help="of the image (default: 3)")
-    parser.add_argument("--depth", type=_positive, metavar="N", help="levels of modules (default: 2; all for --json)")
+    parser.add_argument("--image-size", type=positive, metavar="N", help="height and width, pixels (default: 224)")
+    parser.add_argument("--classes", type=positive, metavar="N", default=1000, help="default: 1000")
+    parser.add_argument("--channels", type=positive, metavar="N", default=3, help="of the image (default: 3)")
+    parser.add_argument("--depth", type=positive, metavar="N", help="levels of modules (default: 2; all for --json)")
     parser.add_argument("--option", metavar="KEY=VALUE", nargs="+", action="extend", default=[], type=_setting,
                         help="the network's own knobs")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    options = _parse(parser, arguments)
+    options = parse(parser, arguments)
     from workbench.inspect.catalogue import card_of, page
 
     knobs = dict(options.option)
@@ -205,11 +221,14 @@ def _show_command(arguments: list[str]) -> int:
 def _source_command(arguments: list[str]) -> int:
     from workbench.inspect.source import find_source, show_source
 
-    parser = _parser("cnn-workbench source", description="Print the module that holds a network's code.")
+    parser = make_parser("cnn-workbench source", description="Print the module that holds a network's code.")
     parser.add_argument("name", metavar="NETWORK", help='a name of "cnn-workbench models", or module:callable')
-    show_source(find_source(_parse(parser, arguments).name))
+    show_source(find_source(parse(parser, arguments).name))
     return 0
 
+
+COMMAND_MODULES = ("runs", "run", "compare", "evaluate", "predict", "sweep")
+"""Commands that are a module of `workbench.commands` each, with a `main` that takes the arguments."""
 
 COMMANDS = {
     "profile": _profile_command,
@@ -217,12 +236,6 @@ COMMANDS = {
     "show": _show_command,
     "source": _source_command,
 }
-
-
-def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1 (got {text})")
-    return int(text)
 
 
 def _setting(text: str) -> tuple[str, object]:
@@ -236,36 +249,3 @@ def _setting(text: str) -> tuple[str, object]:
         return key, tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         return key, value
-
-
-class _Parser(argparse.ArgumentParser):
-    """Mistakes are one line, with the exit code of the contract."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
-
-
-def _parser(prog: str, **texts: str | None) -> _Parser:
-    return _Parser(prog=prog, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **texts)  # type: ignore[arg-type]
-
-
-def _parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
-    """Parse everything; what is unknown is named, with the nearest flag that exists."""
-    options, unknown = parser.parse_known_args(arguments)
-    if unknown:
-        kind = "option" if unknown[0].startswith("-") else "argument"
-        parser.error(f"unknown {kind} {unknown[0]}{_nearest(parser, unknown[0])}")
-    return options
-
-
-def _nearest(parser: argparse.ArgumentParser, word: str) -> str:
-    from difflib import get_close_matches
-
-    from workbench.profile import suggest_flag
-
-    if not word.startswith("-"):
-        return ""
-    own = [flag for action in parser._actions for flag in action.option_strings if "." not in flag]
-    close = get_close_matches(word.partition("=")[0], own, n=1, cutoff=0.75)
-    found = close[0] if close else suggest_flag(word)
-    return f" (did you mean {found}?)" if found else ""

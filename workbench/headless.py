@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
-from workbench.base.ranks import several
+from workbench.base import ranks
 from workbench.base.text import clean
 from workbench.profile import Layer, Resolved
 from workbench.runs.journal import finite
@@ -79,10 +79,23 @@ def _attend(run: Callable[["Observer", Any], "Outcome"], *, as_json: bool) -> in
     except BaseException:
         display.close()
         raise
+    draw_plots(outcome.run, display.note)
     display.note(_ending(outcome))
     if as_json:
         print(json.dumps(finite(outcome.as_json())), flush=True)
     return {"finished": 0, "stopped": 130, "preempted": 75}.get(outcome.state, 1)
+
+
+def draw_plots(run: Path, note: Callable[[str], None]) -> None:
+    """Leave plots/ in the run directory. What goes wrong with a picture is said and harms no run."""
+    from workbench.runs.plots import write_plots
+
+    if not ranks.leads():
+        return
+    try:
+        write_plots(run)
+    except Exception as error:  # noqa: BLE001  # the run is over and saved; its exit code must tell of the run alone
+        note(f"could not draw the plots: {error}")
 
 
 def _ending(outcome: "Outcome") -> str:
@@ -98,7 +111,7 @@ def _ending(outcome: "Outcome") -> str:
     else:
         lines.append(f"{outcome.state} after {outcome.epochs} epochs; everything is saved")
     if outcome.state != "finished":
-        program = "torchrun ... -m workbench" if several() else "cnn-workbench"
+        program = "torchrun ... -m workbench" if ranks.several() else "cnn-workbench"
         lines.append(f"go on with: {program} --headless --runs {outcome.run.parent} --resume {outcome.run.name}")
     return "\n".join([*lines, f"run {outcome.run}"])
 

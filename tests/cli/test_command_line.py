@@ -52,7 +52,7 @@ def test_a_command_that_does_not_train_loads_neither_torch_nor_textual(arguments
 def test_training_never_loads_textual(here: Path) -> None:
     loaded = modules_after("from workbench.cli import main; main(['--headless', '--profile', 'tiny.toml'])")
     assert "torch" in loaded
-    assert not loaded & {"textual", "plotext", "torchvision", "scipy"}  # and digits need no torchvision
+    assert not loaded & {"textual", "torchvision", "scipy"}  # and digits need no torchvision
 
 
 def test_help_names_every_key_and_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from test_exact_resume import profile_of
 from torch import nn
 from training_helpers import Noisy, load_last, train
@@ -74,3 +75,28 @@ def test_both_are_evaluated_and_the_better_one_may_decide(tmp_path: Path) -> Non
     assert saved["step"]["ema"]["updates"] == saved["state"]["step"]
     plain = train(profile_of(tmp_path, ""), tmp_path / "plain")
     assert all(torch.equal(saved["model"][k], t) for k, t in load_last(plain.run)["model"].items())
+
+
+class Tied(nn.Module):
+    """The same weight under two names."""
+
+    def __init__(self, *, num_classes: int, in_channels: int) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(64, 64, bias=False), nn.Linear(64, 64, bias=False)
+        self.second.weight = self.first.weight
+        self.head = nn.Linear(64, num_classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.head(self.second(self.first(x.flatten(1)).relu()))
+        return logits
+
+
+def test_the_exported_average_is_the_average_under_every_name(tmp_path: Path) -> None:
+    recipe = '[model]\narch = "test_ema:Tied"\n[train]\nema = 0.9\n'
+    outcome = train(profile_of(tmp_path, recipe), tmp_path / "runs")
+    average = load_last(outcome.run)["step"]["ema"]["average"]
+    exported = load_file(outcome.run / "model-ema.safetensors")
+    raw = load_file(outcome.run / "model.safetensors")
+    for name in ("first.weight", "second.weight"):
+        assert torch.equal(exported[name], average["first.weight"])
+        assert not torch.equal(exported[name], raw[name])

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from workbench.base.errors import UserError, did_you_mean
+from workbench.base.text import clean
 
 SCHEMA = 1
 """Version of what a run directory holds; readers accept every older one."""
@@ -83,12 +84,13 @@ def find_run(root: Path, reference: str) -> Path:
         path = Path(reference)
         if is_run_id(path.name) and (path / "run.json").is_file():
             return path
-        raise UserError(f"{reference} is not a run directory (it has no run.json)")
+        raise UserError(f"{clean(reference, 200)} is not a run directory (it has no run.json)")
     ids = run_ids(root)
     if reference == "last" and ids:
         return root / ids[-1]
     if reference in ids:
         return root / reference
+    reference = clean(reference, 80)
     matches = [name for name in ids if reference and name.startswith(reference)]
     if len(matches) == 1:
         return root / matches[0]

@@ -1,9 +1,11 @@
 """Files that are whole or absent: temporary name, fsync, rename, fsync of the folder."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,7 +29,9 @@ def write_hashed(path: Path, write: Callable[[BinaryIO], object], *, durable: bo
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "wb") as file:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()  # of a killed process with this pid, or a link that leads elsewhere
+        with open(temporary, "xb") as file:
             hashing = _HashingWriter(file)
             write(hashing)  # type: ignore[arg-type]  # write() and flush() are all that torch.save asks of it
             file.flush()
@@ -41,6 +45,30 @@ def write_hashed(path: Path, write: Callable[[BinaryIO], object], *, durable: bo
     if durable:
         sync_folder(path.parent)
     return hashing.sha256.hexdigest()
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """A file opened to be read. OSError for what is none: a pipe in its place would keep the reader waiting."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise IsADirectoryError(errno.EISDIR, "not a regular file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def read_regular(path: Path | str) -> bytes:
+    """What is in a file. OSError where there is none, or something else in its place."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, "not a regular file", str(path))
+        content = os.read(descriptor, found.st_size + 1)
+        while len(content) > found.st_size and (more := os.read(descriptor, 1 << 20)):  # it grows meanwhile
+            content += more
+        return content
+    finally:
+        os.close(descriptor)
 
 
 def sync_folder(folder: Path) -> None:

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workbench.runs.files import open_regular
+
 Record = dict[str, Any]
 
 _MARK = b',"crc":"'
@@ -43,7 +45,7 @@ def decode(line: bytes) -> Record | None:
         return None
     try:
         record = json.loads(body + b"}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None
 
@@ -73,10 +75,10 @@ class Lines:
 def read(path: Path, offset: int = 0) -> Lines:
     """Every whole line from `offset` on. A missing file has none."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             file.seek(offset)
             content = file.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return Lines([], 0, 0)
     end = content.rfind(b"\n") + 1
     lines = [line for line in content[:end].split(b"\n") if line]

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from workbench.base.errors import UserError
+from workbench.runs.files import read_regular
 
 ORPHAN_PATIENCE = 10.0
 """Seconds to wait for the orphaned workers of a dead trainer (they look for their parent every 5 s)."""
@@ -56,8 +57,8 @@ def own_identity() -> dict[str, str | int]:
 def read_holder(path: Path) -> dict[str, str | int]:
     """The identity written in a lock file; empty where there is none to read."""
     try:
-        holder = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        holder = json.loads(read_regular(path))
+    except (OSError, ValueError, RecursionError):
         return {}
     return holder if isinstance(holder, dict) else {}
 

@@ -48,7 +48,7 @@ class RunWriter:
         """A new run: run.json from `facts`, profile.toml from `profile`, the lock; visible only once all are there."""
         path = stage(root, slug)
         hidden = staging_of(path)
-        created = datetime.now(UTC).isoformat(timespec="seconds")
+        created = datetime.now(UTC).isoformat(timespec="milliseconds")
         try:
             lock = RunLock.acquire(hidden / "lock")
             write_json(hidden / "run.json", {"schema": SCHEMA, "id": path.name, "created": created, **facts})

@@ -7,6 +7,7 @@ stopped by a person, preempted, failed.
 import os
 import sys
 import traceback
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -282,15 +283,14 @@ def leave_model(job: Job, run: RunWriter | Silent, observer: Observer) -> None:
         "run": run.path.name,
         "epoch": job.state.epoch,
     }
-    states = {"model.safetensors": job.network.state_dict()}
+    weights: dict[str, AbstractContextManager[None]] = {"model.safetensors": nullcontext()}
     if average is not None:
-        states["model-ema.safetensors"] = job.network.state_dict() | dict(
-            zip(average.names, average.average, strict=True)
-        )
+        weights["model-ema.safetensors"] = average.in_place()
     try:
-        for name, state in states.items():
-            export_model(state, run.path / name, facts)
-        run.event("exported", files=list(states))
+        for name, in_place in weights.items():
+            with in_place:
+                export_model(job.network.state_dict(), run.path / name, facts)
+        run.event("exported", files=list(weights))
     except (OSError, ValueError) as error:
         run.event("export_failed", error=str(error))
         observer.note(f"could not export the model: {error}; its weights are in checkpoints/last.pt")
