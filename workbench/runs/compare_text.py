@@ -60,7 +60,8 @@ def alike_in_words(comparison: Comparison) -> str:
     """What is said of the settings that are not shown."""
     if not comparison.settings:
         return f"all {comparison.alike} settings are alike"
-    return f"{len(comparison.settings)} settings differ, {comparison.alike} are alike"
+    count = len(comparison.settings)
+    return f"{count} setting{' differs' if count == 1 else 's differ'}, {comparison.alike} are alike"
 
 
 def cell(row: FigureRow, number: int) -> tuple[str, str]:

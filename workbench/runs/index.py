@@ -8,6 +8,7 @@ cache folder where the runs folder cannot be written or is on a network, on whic
 
 import hashlib
 import json
+import math
 import os
 import re
 import sqlite3
@@ -18,6 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import orjson
 import platformdirs
 
 from workbench.runs.journal import finite
@@ -61,8 +63,8 @@ class Settings(Mapping[str, Any]):
     @cached_property
     def _values(self) -> dict[str, Any]:
         try:
-            values = json.loads(self.text)
-        except (ValueError, RecursionError):
+            values = orjson.loads(self.text)
+        except ValueError:
             return {}
         return cleaned(values) if isinstance(values, dict) else {}
 
@@ -171,18 +173,22 @@ def file_system(path: Path) -> str:
 def _encode(summary: Summary) -> tuple[str, str]:
     settings = summary.settings
     text = settings.text if isinstance(settings, Settings) else _dump(dict(settings))
-    return _dump([getattr(summary, name) for name in _COLUMNS]), text
+    row = [getattr(summary, name) for name in _COLUMNS]
+    for number in _FIGURES:
+        if row[number] is not None and not math.isfinite(row[number]):
+            row[number] = finite(row[number])
+    return _dump(row), text
 
 
 def _dump(value: Any) -> str:
     try:
-        return json.dumps(value, allow_nan=False, default=str)
-    except ValueError:
+        return orjson.dumps(value, default=str).decode()
+    except TypeError:  # a number of more than 64 bits in somebody's profile
         return json.dumps(finite(value), default=str)
 
 
 def _decode(row: str, settings: str) -> Summary:
-    values: list[Any] = json.loads(row)
+    values: list[Any] = orjson.loads(row)
     if not row.isascii() or "\\u" in row or "\x7f" in row:  # the index is a file like any other: others may write it
         values = cleaned({"row": values})["row"]
     values[_TAGS] = tuple(values[_TAGS])

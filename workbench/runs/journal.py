@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from workbench.runs.files import open_regular
 
 Record = dict[str, Any]
@@ -44,10 +46,24 @@ def decode(line: bytes) -> Record | None:
     if not body or tail != _MARK + b'%08x"}' % zlib.crc32(body):
         return None
     try:
-        record = json.loads(body + b"}")
-    except (ValueError, RecursionError):
+        record = parse(body + b"}")
+    except ValueError:
         return None
     return record if isinstance(record, dict) else None
+
+
+def parse(content: bytes) -> Any:
+    """The value of a JSON text. ValueError where it is none.
+
+    Python's own parser, a third as fast, is asked about what the quick one refuses: numbers that no float holds.
+    """
+    try:
+        return orjson.loads(content)
+    except ValueError:
+        try:
+            return json.loads(content)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
 
 
 def finite(value: Any) -> Any:

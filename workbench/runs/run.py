@@ -4,10 +4,7 @@ Nothing here writes, and nothing raises for what is damaged, half deleted or fro
 read, and the state says the rest. Strings have passed `clean`.
 """
 
-import json
-import re
 import tomllib
-from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +13,7 @@ from workbench.base.text import clean
 from workbench.runs.directory import SCHEMA
 from workbench.runs.files import read_regular
 from workbench.runs.follow import Follower
+from workbench.runs.journal import parse
 from workbench.runs.liveness import Ending, Heartbeats, State, state_of
 from workbench.runs.reading import Metrics, ending_after, read_metrics
 from workbench.runs.summary import Summary
@@ -25,8 +23,8 @@ if TYPE_CHECKING:
     from workbench.runs.history import History
 
 _NUMBERS = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
-_MAY_BE_UNCLEAN = re.compile(rb'[^\x20-\x7e\n]|\\|"[^"]{200}')
-"""JSON without any of these holds no text that `clean` would change: none escaped, none but ASCII, none long."""
+_SMALL = 8_000
+"""Bytes of a file in which no text can be so long that it matters."""
 _DEEPEST = 50
 """Levels of nested values that are read."""
 _LONG = 100_000
@@ -167,13 +165,26 @@ def read_clean_json(path: Path | str) -> dict[str, Any]:
     """A JSON object from disk with every text in it cleaned; empty where there is none."""
     try:
         content = read_regular(path)
-        value = json.loads(content)
-    except (OSError, ValueError, RecursionError):
+        value = parse(content)
+    except (OSError, ValueError):
         return {}
     if not isinstance(value, dict):
         return {}
-    nested = content.count(b"{") + content.count(b"[")
-    return cleaned(value) if nested > _DEEPEST or _MAY_BE_UNCLEAN.search(content) else value
+    return value if _is_clean(content) else cleaned(value)
+
+
+def _is_clean(content: bytes) -> bool:
+    """Whether JSON surely holds nothing that `cleaned` would change: small, flat, ASCII, and without an escape.
+
+    JSON that was read has no control character in a text but DEL. Nearly all files are so, and a list reads thousands.
+    """
+    return (
+        len(content) < _SMALL
+        and content.isascii()
+        and b"\\" not in content
+        and b"\x7f" not in content
+        and content.count(b"{") + content.count(b"[") < _DEEPEST
+    )
 
 
 def cleaned(value: dict[str, Any], depth: int = 0) -> dict[str, Any]:
@@ -204,12 +215,11 @@ def lines(text: str) -> str:
 
 def flat(settings: dict[str, Any]) -> dict[str, Any]:
     """A nested profile as `{"optim.lr": 0.1, ...}`; tables further down stay values."""
-
-    def items() -> Iterable[tuple[str, Any]]:
-        for name, value in settings.items():
-            if isinstance(value, dict):
-                yield from ((f"{name}.{key}", inner) for key, inner in value.items())
-            else:
-                yield name, value
-
-    return dict(items())
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                found[f"{name}.{key}"] = inner
+        else:
+            found[name] = value
+    return found
