@@ -14,7 +14,7 @@ import workbench
 from workbench.inspect.counts import count_macs, count_parameters
 from workbench.profile import Profile
 from workbench.training import devices
-from workbench.training.loop import Job
+from workbench.training.job import Job
 
 
 def gather_facts(job: Job, kept: Profile) -> dict[str, Any]:

@@ -12,35 +12,33 @@ between two flushes nothing waits for the device.
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import Any, Literal
-
-import torch
-from torch import nn
+from typing import Any
 
 from workbench.base.errors import UserError
-from workbench.data import Dataset, Split
+from workbench.data import Split
 from workbench.data.prefetch import prefetch
-from workbench.data.splits import Batch, batch_spans, part_of
-from workbench.profile import Profile, schema
-from workbench.runs.control import Inbox, Request
+from workbench.data.splits import Batch, batch_spans
+from workbench.profile import schema
+from workbench.runs.control import Request
 from workbench.runs.writer import RunWriter
+from workbench.training.desk import Desk, Orders
 from workbench.training.devices import peak_memory
 from workbench.training.diagnose import first_bad_module
-from workbench.training.distributed import Ranks, filled
-from workbench.training.fit import has_batch_norm, synthetic
+from workbench.training.distributed import filled
+from workbench.training.evaluate import align_statistics, evaluate
+from workbench.training.fit import has_batch_norm
 from workbench.training.graph import GraphedStep, why_not
-from workbench.training.metrics import Reading, Sums, Totals, as_totals, batch_sums, objective
+from workbench.training.job import Job
+from workbench.training.metrics import Reading, Totals, as_totals
 from workbench.training.monitor import Monitor
 from workbench.training.observer import Observer, Snapshot, StopRequest
 from workbench.training.pretrained import set_training_mode
+from workbench.training.probe import probe
 from workbench.training.progressive import stage_of
 from workbench.training.saver import Saver
 from workbench.training.schedule import Plateau, factor
 from workbench.training.silent import Silent
 from workbench.training.state import State, checkpoint_content, load_checkpoint
-from workbench.training.step import Step
 
 PAUSE_SECONDS = 0.2
 """How often a paused run looks whether it may go on."""
@@ -55,43 +53,8 @@ class DivergedError(Exception):
     """The training loss, or its gradient, is no longer a finite number."""
 
 
-@dataclass
-class Job:
-    """All that a run needs, made ready by `session`."""
-
-    profile: Profile
-    dataset: Dataset
-    network: nn.Module
-    optimizer: torch.optim.Optimizer
-    step: Step
-    device: torch.device
-    precision: str
-    recipe: dict[str, Any]
-    """What decides the result besides the profile: data fingerprint, device type, precision, threads, torch version."""
-    state: State
-    ranks: Ranks
-    pretrained: str | None = None
-    """What the first weights were and how they were adapted, in words; None where they were drawn from the seed."""
-
-
 class _WentBackError(Exception):
     """The state is an earlier one: the epoch under way begins anew from there."""
-
-
-@dataclass(frozen=True)
-class Orders:
-    """What rank 0 decided between two steps, for all ranks."""
-
-    stop: bool = False
-    save: bool = False
-    requests: tuple[Request, ...] = ()
-    steps: int = 1
-    """Steps until the ranks look again."""
-
-    @property
-    def needs_figures(self) -> bool:
-        """Whether the sums have to be known before it can be done."""
-        return bool(self.stop or self.save or self.requests)
 
 
 class Trainer:
@@ -115,7 +78,7 @@ class Trainer:
         self.saver = Saver(run.checkpoints)
         self.step.fit.told = self.note_smaller_parts
         self.run_step = self.choose_step()
-        self.inbox = Inbox(run.path)
+        self.desk = Desk(run, self.ranks, stop)
         self.saved_position: tuple[int, int] | None = None
         self.take_up(self.state)
         self.window_start = self.saved_at = self.attempt_start = time.monotonic()
@@ -129,9 +92,8 @@ class Trainer:
 
     def fit(self) -> bool:
         """Train until the run is over. False when asked to stop; either way everything is saved when it returns."""
-        if self.ranks.leads:
-            self.inbox.refuse_waiting("it was asked of an earlier attempt at this run, which is over")
-        self.probe()
+        self.desk.refuse_waiting("it was asked of an earlier attempt at this run, which is over")
+        probe(self.job, self.spans, self.note_smaller_parts)
         try:
             while not self.over():
                 try:
@@ -145,32 +107,7 @@ class Trainer:
         finally:
             self.saver.wait()
             self.record_saves()
-            if self.ranks.leads:
-                self.inbox.refuse_waiting("the run is over")
-
-    def probe(self) -> None:
-        """Find out before the first step whether the batch fits the device, with one of random images.
-
-        An out-of-memory error in mid-run can be survived too, but not one inside the optimiser's first step, which
-        makes its state: so as much is taken away meanwhile as Adam would need.
-        """
-        job, step = self.job, self.step
-        if job.device.type != "cuda" or not step.fit.auto:
-            return
-        state = [torch.empty_like(p) for p in step.parameters for _ in range(2)]
-        images = len(range(*part_of(self.spans[0], self.ranks.world - 1, self.ranks.world)))
-        batch = synthetic(
-            images, job.dataset.channels, self.profile.data.image_size, len(job.dataset.classes), job.device
-        )
-        job.network.train()
-        with self.ranks.together(), step.alone():
-            step.gradients(batch, self.state.step, images)
-        step.optimizer.zero_grad(set_to_none=True)
-        step.fit.restore()
-        own, step.fit.micro = step.fit.micro, self.ranks.smallest(step.fit.micro)
-        if step.fit.micro < own:
-            self.note_smaller_parts(own, step.fit.micro)
-        del state
+            self.desk.refuse_waiting("the run is over")
 
     def over(self) -> bool:
         state = self.state
@@ -202,7 +139,7 @@ class Trainer:
         self.step.regularisation.scale(stage_of(self.profile, self.state.epoch).strength)
         self.window_start = time.monotonic()
         self.look_at = self.state.step
-        if self.stop_asked():
+        if self.desk.stop_asked():
             return False
         for batch in self.batches(self.state.step_in_epoch):
             first, last = self.spans[self.state.step_in_epoch]
@@ -261,17 +198,10 @@ class Trainer:
             self.save(last=True, best=False)
         return not orders.stop and not self.wait_while_paused()
 
-    def stop_asked(self) -> bool:
-        """Whether any rank was asked to stop; then all are, for the same cause. Waits for all ranks."""
-        cause = self.ranks.first(self.stop.cause)
-        if cause is not None:
-            self.stop.cause = cause
-        return cause is not None
-
     def orders(self) -> Orders | None:
         """What is to be done now, as rank 0 sees it; None where it is nothing."""
         now, checkpoint = time.monotonic(), self.profile.checkpoint
-        requests = self.requests(now)
+        requests = self.desk.requests(now)
         at_step = checkpoint.every_steps and self.state.step % checkpoint.every_steps == 0
         save = bool(at_step) or now - self.saved_at >= checkpoint.every_minutes * 60
         arrived = self.reading is not None and self.reading.ready()
@@ -287,14 +217,6 @@ class Trainer:
         every = self.profile.checkpoint.every_steps
         return min(steps, every - self.state.step % every) if every else steps
 
-    def requests(self, now: float) -> tuple[Request, ...]:
-        if not self.ranks.leads or not self.inbox.due(now):
-            return ()
-        found = tuple(self.inbox.claim())
-        for complaint in self.inbox.complaints():
-            self.run.log(complaint)
-        return found
-
     def obey(self, request: Request) -> None:
         """Do what a person asked through the control folder, and tell them."""
         step, epoch = self.state.step, self.state.epoch + 1
@@ -307,14 +229,10 @@ class Trainer:
         elif request.kind == "lr":
             factor_now = self.state.lr_factor * request.arguments["factor"]
             if not LEAST_FACTOR <= factor_now <= 1 / LEAST_FACTOR:
-                return self.answer(request, "refused", f"the factor would become {factor_now:g}")
+                return self.desk.answer(request, "refused", f"the factor would become {factor_now:g}")
             self.state.lr_factor = factor_now
             self.run.event("lr", step=step, epoch=epoch, factor=self.state.lr_factor, by=request.by)
-        return self.answer(request, "done", f"{request.kind} at step {step} (epoch {epoch})")
-
-    def answer(self, request: Request, outcome: Literal["done", "refused"], text: str) -> None:
-        if self.ranks.leads:
-            self.inbox.answer(request, outcome, text)
+        return self.desk.answer(request, "done", f"{request.kind} at step {step} (epoch {epoch})")
 
     def wait_while_paused(self) -> bool:
         """Stand still until a person asks to go on. True when asked to stop, now or meanwhile."""
@@ -322,14 +240,14 @@ class Trainer:
             self.run.event("paused", step=self.state.step, epoch=self.state.epoch + 1)
             self.run.status(force=True, state="paused")
             self.observer.note(f"paused at step {self.state.step}")
-            while not (self.stop_asked() or not self.paused):
+            while not (self.desk.stop_asked() or not self.paused):
                 time.sleep(PAUSE_SECONDS)
-                for request in self.ranks.tell(self.requests(time.monotonic())):
+                for request in self.ranks.tell(self.desk.requests(time.monotonic())):
                     self.obey(request)
             self.run.event("unpaused", step=self.state.step, epoch=self.state.epoch + 1)
             self.write_status(force=True)
             self.window_start = time.monotonic()
-        return self.stop_asked()
+        return self.desk.stop_asked()
 
     def flush(self, *, wait: bool = True) -> None:
         """Read the sums and write what was learnt since the last flush.
@@ -462,7 +380,7 @@ class Trainer:
         figures: dict[str, Any] = {f"train_{name}": value for name, value in self.state.sums.means.items()}
         del figures["train_top5"]
         started = time.monotonic()
-        self.align_statistics()
+        align_statistics(self.job)
         for name, split in (("val", self.job.dataset.val), ("test", self.job.dataset.test)):
             if split is None:
                 continue
@@ -479,51 +397,17 @@ class Trainer:
         due = state.epoch % checkpoint.every_epochs == 0 or self.over()
         if due or (improved and checkpoint.best):
             self.save(last=due, best=improved and checkpoint.best)
-        for request in self.ranks.tell(self.requests(time.monotonic())):  # an epoch may be a single step
+        for request in self.ranks.tell(self.desk.requests(time.monotonic())):  # an epoch may be a single step
             self.obey(request)
         return not self.wait_while_paused() or self.over()
 
-    def align_statistics(self) -> None:
-        """Give all ranks the running statistics, and their moving average, of rank 0: those that it saves."""
-        buffers = dict(self.job.network.named_buffers())
-        self.ranks.align(buffers.values())
-        if self.step.ema is not None:
-            averages = zip(self.step.ema.names, self.step.ema.average, strict=True)
-            self.ranks.align(average for name, average in averages if name in buffers)
-
     def evaluate(self, name: str, split: Split, *, average: bool) -> Totals | None:
-        """Loss, top-1 and top-5 of a split, each image once; `average`: by the averaged weights.
+        phase = "val" if name == "val" else "test"
 
-        None when asked to stop.
-        """
-        network, ranks = self.job.network, self.ranks
-        sums = Sums(self.job.device)
-        total = split.steps(self.batch_size)
-        network.eval()
-        weights = self.step.ema.in_place() if average and self.step.ema else nullcontext()
-        look_at, started = 0, time.monotonic()
-        batches = split.batches(self.batch_size, shard=(ranks.rank, ranks.world))
-        with weights, torch.inference_mode():
-            for done, batch in enumerate(prefetch(batches, self.job.device), 1):
-                if len(batch.labels):
-                    with self.step.autocast():
-                        output = network(batch.images)
-                    loss, logits = objective(network, output, batch)
-                    sums.add(batch_sums(loss, logits, batch.labels))
-                self.observer.progress(self.snapshot("val" if name == "val" else "test", done, total))
-                if look_at <= done < total:
-                    if self.stop_asked():
-                        return None
-                    look_at = self.next_look(done, time.monotonic() - started)
-        whole = Sums(self.job.device)
-        whole.add(ranks.sum(sums.vector))
-        return whole.read()
+        def show(done: int, total: int) -> None:
+            self.observer.progress(self.snapshot(phase, done, total))
 
-    def next_look(self, done: int, seconds: float) -> int:
-        """The batch of an evaluation after which all ranks look whether to stop; a single process looks after each."""
-        if self.ranks.world == 1:
-            return 0
-        return self.ranks.tell(done + max(1, int(done / max(seconds, 1e-6) * self.profile.train.flush_seconds)))
+        return evaluate(self.job, split, average=average, show=show, stop_asked=self.desk.stop_asked)
 
     def record_epoch(self, figures: dict[str, Any]) -> None:
         """Close the epoch in the state and write its line."""

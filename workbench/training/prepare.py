@@ -10,8 +10,8 @@ from workbench.profile import Profile, Resolved, dump
 from workbench.training import devices
 from workbench.training.distributed import Ranks, join
 from workbench.training.fit import Fit
+from workbench.training.job import Job
 from workbench.training.layout import choose_layout
-from workbench.training.loop import Job
 from workbench.training.observer import Observer
 from workbench.training.optimizers import build_optimizer, why_not_capturable
 from workbench.training.pretrained import freeze_backbone, head_names, load_pretrained

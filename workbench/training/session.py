@@ -24,7 +24,8 @@ from workbench.training.distributed import RankError, Ranks, leave
 from workbench.training.export import export_model
 from workbench.training.facts import describe, gather_facts
 from workbench.training.fit import is_out_of_memory
-from workbench.training.loop import DivergedError, Job, Trainer
+from workbench.training.job import Job
+from workbench.training.loop import DivergedError, Trainer
 from workbench.training.observer import Observer, Quiet, StopRequest
 from workbench.training.prepare import meet, prepare
 from workbench.training.silent import Silent
