@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, fields
 
 import pytest
@@ -77,6 +78,16 @@ def test_keys_without_effect_are_named() -> None:
     assert idle("strong", 3, policy="trivialaugment", operations=2) == ("operations",)
     assert idle("contrastive", 1, hue=0.1, greyscale=0.3, jitter=0.3) == ("hue", "greyscale")
     assert idle("contrastive", 1, hue=0.0) == ()
+
+
+def test_a_person_is_told_of_keys_without_effect(opened: Callable[..., object]) -> None:
+    told: list[str] = []
+    keys = {"dataset": "digits", "image_size": 8, "augment": "standard"}
+    opened(**keys, report=told.append, changes=Augment(crop_scale=0.5, greyscale=0.1))
+    assert [line.split()[0] for line in told] == ["augment.crop_scale", "augment.greyscale"]
+    told.clear()
+    opened(**keys, report=told.append, changes=Augment(jitter=0.1))
+    assert told == []
 
 
 def test_a_policy_needs_no_torch() -> None:

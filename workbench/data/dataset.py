@@ -12,7 +12,7 @@ from torch import Tensor
 from workbench.base.errors import UserError
 from workbench.base.text import clean
 from workbench.data import digits, standard
-from workbench.data.policy import MIRRORED, Policy, resolve
+from workbench.data.policy import MIRRORED, Policy, resolve, without_effect
 from workbench.data.sources import Resident, Source
 from workbench.data.splits import Recipe, Split, hold_out
 from workbench.profile.schema import Augment, Data
@@ -70,6 +70,8 @@ def _open(data: Data, augment: Augment, seed: int, device: torch.device, report:
     if len(labels) == 0 or (test is not None and len(test[1]) == 0):
         raise UserError(f"data.dataset: {name} has no {'training' if len(labels) == 0 else 'test'} images")
     policy = resolve(data.augment, augment, name in MIRRORED)
+    for key in without_effect(augment, policy, source.shape[0]):
+        report(f"augment.{key} changes nothing here: what it belongs to is not in use for these images")
     return _assemble(data, policy, seed, device, tuple(clean(c, 100) for c in classes), (source, labels), test)
 
 
