@@ -22,7 +22,7 @@ from workbench.profile import schema
 from workbench.runs.control import Request
 from workbench.runs.writer import RunWriter
 from workbench.training.desk import Desk, Orders
-from workbench.training.devices import peak_memory
+from workbench.training.devices import give_freed_memory_back, peak_memory
 from workbench.training.diagnose import first_bad_module
 from workbench.training.distributed import filled
 from workbench.training.evaluate import align_statistics, evaluate
@@ -451,6 +451,7 @@ class Trainer:
         self.state.seconds = self.seconds()
         if self.ranks.leads:
             job, state = self.job, self.state
+            give_freed_memory_back(job.device)  # the copy is as large as weights and optimiser together
             content = checkpoint_content(state, job.network, job.optimizer, self.step, job.recipe)
             tag = {"step": state.step, "epoch": state.epoch, "last": last, "best": best}
             self.saver.submit(content, last=last, best=best, tag=tag)
