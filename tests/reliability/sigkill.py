@@ -47,9 +47,14 @@ def trials(
     """Kill `kills` trials at moments spread over the whole life of the process, from its first instant on."""
     rng = random.Random(seed)
     started = time.monotonic()
-    start(profile, settings, folder / "whole").wait()
+    process = start(profile, settings, folder / "whole")
+    while process.poll() is None and not run_ids(folder / "whole"):
+        time.sleep(0.02)
+    startup = time.monotonic() - started
+    process.wait()
     lifetime = time.monotonic() - started
     [whole] = [folder / "whole" / name for name in run_ids(folder / "whole")]
+    steps = last_step(folder / "whole")
     expected = fingerprint(whole)
     lost: list[dict[str, Any]] = []
     before_a_run = torn = resumes = 0
@@ -57,8 +62,7 @@ def trials(
         root = folder / f"trial{trial}"
         process = start(profile, settings, root)
         for _ in range(times_each):
-            moment = rng.uniform(0, lifetime)
-            time.sleep(moment)
+            moment = await_moment(process, root, rng, startup, steps)
             process.kill()
             process.wait()
             if not run_ids(root):  # killed before there was a run: there is nothing to resume, one starts it again
@@ -73,7 +77,7 @@ def trials(
         finished = [root / name for name in run_ids(root)]
         torn += sum(damaged_lines(run) for run in finished)
         if len(finished) != 1 or fingerprint(finished[0]) != expected:
-            lost.append({"trial": trial, "killed_after": moment, "exit_code": code})
+            lost.append({"trial": trial, "killed": moment, "exit_code": code})
     return {
         "profile": profile,
         "kills": kills,
@@ -87,6 +91,28 @@ def trials(
         "torch": str(torch.__version__),
         "date": time.strftime("%Y-%m-%d"),
     }
+
+
+def await_moment(process: subprocess.Popen[bytes], root: Path, rng: random.Random, startup: float, steps: int) -> str:
+    """Wait for a random moment: one in five while it starts, else after a step, wherever it then is. In words.
+
+    Counted in steps and not in seconds: on a machine with other work a fixed time may come after the end.
+    """
+    if rng.random() < 0.2:
+        seconds = rng.uniform(0, startup)
+        time.sleep(seconds)
+        return f"after {seconds:.2f} s"
+    step, later = rng.randrange(steps), rng.uniform(0, 0.3)
+    while process.poll() is None and last_step(root) < step:
+        time.sleep(0.01)
+    time.sleep(later)
+    return f"{later:.2f} s after step {step}"
+
+
+def last_step(root: Path) -> int:
+    """The step that the newest line of the only run in `root` tells; -1 before there is one."""
+    records = [record for name in run_ids(root) for record in journal.read(root / name / "metrics.jsonl").records]
+    return int(records[-1].get("step", records[-1].get("to_step", 0))) if records else -1
 
 
 def start(profile: str | None, settings: list[str], root: Path, *, resume: bool = False) -> subprocess.Popen[bytes]:

@@ -295,20 +295,7 @@ class SweepFolder:
             "cwd": str(Path.cwd()),
             "asked": asked,
             "digest": digest(listed),
-            "jobs": [
-                {
-                    "id": job.id,
-                    "network": job.network,
-                    "arch": job.profile.model.arch,
-                    "recipe": job.recipe,
-                    "seed": job.seed,
-                    "settings": job.settings,
-                    "epochs": job.profile.train.epochs,
-                    "image_size": job.profile.data.image_size,
-                    "notes": list(job.notes),
-                }
-                for job in listed
-            ],
+            "jobs": [{"id": job.id, **job.facts} for job in listed],
         }
 
 

@@ -101,6 +101,20 @@ class Job:
     notes: tuple[str, ...]
     """Where it is not what was asked for."""
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What programs are told of it, besides its id."""
+        return {
+            "network": self.network,
+            "arch": self.profile.model.arch,
+            "recipe": self.recipe,
+            "seed": self.seed,
+            "settings": self.settings,
+            "epochs": self.profile.train.epochs,
+            "image_size": self.profile.data.image_size,
+            "notes": list(self.notes),
+        }
+
 
 def networks(text: str) -> tuple[Network, ...]:
     """The rows that `--arch` names: names by comma, `module:callable`, `all`, or `all-rows` for the seed's table.

@@ -129,14 +129,7 @@ def as_json(row: Row, guess: Estimate | None = None) -> dict[str, Any]:
     job, figure = row.job, row.figures
     facts: dict[str, Any] = {
         "job": job.id,
-        "network": job.network,
-        "arch": job.profile.model.arch,
-        "recipe": job.recipe,
-        "seed": job.seed,
-        "settings": job.settings,
-        "epochs": job.profile.train.epochs,
-        "image_size": job.profile.data.image_size,
-        "notes": list(job.notes),
+        **job.facts,
         "state": row.state,
         "run": row.run.name if row.run else None,
         "test_top1": figure.test_top1,
