@@ -29,8 +29,9 @@ def pytest_unconfigure() -> None:
 
 @pytest.fixture(autouse=True)
 def private_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No CNNWB_ variable from outside; caches in a temporary folder."""
+    """No CNNWB_ variable from outside; caches, settings and logs in temporary folders."""
     for name in list(os.environ):
         if name.startswith("CNNWB_") and not name.startswith("CNNWB_TEST_"):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    for kind in ("CACHE", "CONFIG", "STATE"):
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path_factory.mktemp(kind.lower())))

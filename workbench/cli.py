@@ -15,7 +15,8 @@ from workbench.base.text import clean
 from workbench.commands.parsing import add_runs, make_parser, parse, positive, runs_root
 
 USAGE = """\
-cnn-workbench --headless --profile FILE [--section.key VALUE ...]
+cnn-workbench [--runs DIR]
+       cnn-workbench --headless --profile FILE [--section.key VALUE ...]
        cnn-workbench --headless --resume RUN [--train.epochs N ...]
        cnn-workbench --headless --fork RUN [--weights best|last|none] [--section.key VALUE ...]
        cnn-workbench profile check|show FILE [--section.key VALUE ...]
@@ -33,6 +34,7 @@ cnn-workbench --headless --profile FILE [--section.key VALUE ...]
 
 EXAMPLES = """\
 examples:
+  cnn-workbench                                                 the screen: networks, runs, training
   cnn-workbench --headless --profile quick.toml                 train on the embedded digits, a minute on a laptop
   cnn-workbench --headless --profile base.toml --optim.lr 0.01  the shared base config, one value changed
   cnn-workbench --headless --resume last                        go on with the newest run
@@ -66,7 +68,9 @@ def _run(arguments: list[str]) -> int:
         name, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
         if name in COMMAND_MODULES:
             return int(import_module(f"workbench.commands.{name}").main(rest))
-        return COMMANDS[name](rest) if name in COMMANDS else _main_command(arguments)
+        if name in COMMANDS:
+            return COMMANDS[name](rest)
+        return _screen_command(arguments) if _wants_screen(arguments) else _main_command(arguments)
     except BrokenPipeError:  # `cnn-workbench profile show base.toml | head`
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # nothing may complain on the way out
         return 0
@@ -78,6 +82,22 @@ def _run(arguments: list[str]) -> int:
         for line in str(error).splitlines():
             print(f"cnn-workbench: {clean(line, 4000)}", file=sys.stderr)
         return int(error.exit_code)
+
+
+def _wants_screen(arguments: list[str]) -> bool:
+    """Nothing but perhaps `--runs DIR`, on a terminal."""
+    alone = not arguments or (arguments[0] == "--runs" and len(arguments) == 2)
+    alone = alone or (len(arguments) == 1 and arguments[0].startswith("--runs="))
+    return alone and all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+
+
+def _screen_command(arguments: list[str]) -> int:
+    parser = make_parser("cnn-workbench")
+    add_runs(parser)
+    root = runs_root(parse(parser, arguments))
+    from workbench.tui.main import run
+
+    return run(root)
 
 
 def _main_command(arguments: list[str]) -> int:
@@ -97,7 +117,7 @@ def _main_command(arguments: list[str]) -> int:
     options = parse(parser, arguments)
     if not options.headless:
         if arguments:
-            parser.error("add --headless to train (the screen is not part of this version)")
+            parser.error("add --headless to train (without it, and on a terminal, only --runs DIR can be given)")
         parser.print_help()
         return 2
     if sum(map(bool, (options.profile, options.resume, options.fork))) != 1:

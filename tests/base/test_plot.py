@@ -12,7 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from workbench.base.plot import SMALLEST, Line, decimate, line_chart, ticks
+from workbench.base.plot import SMALLEST, Line, Scale, Stroke, decimate, line_chart, ticks
+from workbench.base.plot import canvas as draw_on_canvas
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 NAN, INF = math.nan, math.inf
@@ -230,3 +231,15 @@ def test_plotext_waits_until_a_chart_is_drawn() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["False", "True"]
+
+
+def test_a_canvas_keeps_its_axes_whatever_is_drawn_on_it() -> None:
+    x, y = Scale(0.0, 10.0, [(0.0, "0"), (10.0, "10")]), Scale(0.0, 1.0, [(0.0, "  0"), (1.0, "  1")])
+    curve = Stroke([0.0, 3.0, 6.0, 10.0], [0.0, math.nan, 1.0, 0.5], "braille", 39)
+    marks = Stroke([10.0], [1.0], "+", 208, joined=False)
+    empty, drawn = ([ESCAPE.sub("", row) for row in draw_on_canvas(strokes, width=40, height=8, x=x, y=y)]
+                    for strokes in ([], [curve, marks]))  # fmt: skip
+    assert all(len(row) == 40 for row in [*empty, *drawn])
+    assert [row[:4] for row in drawn] == [row[:4] for row in empty]
+    assert drawn[-2:] == empty[-2:]
+    assert drawn[0].endswith("+")

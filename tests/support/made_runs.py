@@ -74,6 +74,57 @@ def make_run(
     return run.path
 
 
+class LiveRun:
+    """A run whose trainer is this process, and that grows when it is told to: `step()`, `epoch()`, `end()`."""
+
+    def __init__(self, root: Path, *, arch: str = "resnet18", planned: int = 4, steps: int = 4) -> None:
+        profile = tomli_w.dumps(_profile(arch, 0, arch, "digits", planned, {}))
+        self.writer = RunWriter.create(root, arch, profile, _facts(arch, 0, "digits"), print)
+        self.path = self.writer.path
+        self.planned, self.steps, self.done, self.over = planned, steps, 0, False
+        self.last: dict[str, Any] = {}
+        self.best: dict[str, Any] = {}
+        self.writer.event("started", argv=["cnn-workbench"], pid=1)
+        self.status()
+
+    def step(self, **figures: Any) -> None:
+        """One more step."""
+        self.done += 1
+        values = _figures(1 + (self.done - 1) // self.steps, 0, {})
+        self.writer.metrics({**_step_line(self.done, self.steps, values), **figures})
+        self.status()
+
+    def epoch(self, **figures: Any) -> None:
+        """What is left of an epoch, and its figures."""
+        while self.done % self.steps or not self.done or self.last.get("epoch") == self.done // self.steps:
+            self.step()
+        epoch = self.done // self.steps
+        values = {**_figures(epoch, 0, {}), **figures}
+        self.writer.metrics({"kind": "epoch", "epoch": epoch, "step": self.done, "seconds": epoch * SECONDS, **values})
+        self.writer.event("epoch", epoch=epoch, step=self.done)
+        self.last = {"epoch": epoch, **values}
+        self.best = max(self.best, {"epoch": epoch, "top1": values["test_top1"], "split": "test"},
+                        key=lambda best: best.get("top1", -1.0))  # fmt: skip
+        self.status()
+
+    def status(self, state: str = "running", **fields: Any) -> None:
+        """status.json, without the second between two of them."""
+        self.writer.status(
+            force=True, state=state, epoch=self.done // self.steps, epochs=self.planned, step=self.done,
+            steps=self.planned * self.steps, train={}, last=self.last, best=self.best, images_per_second=400.0,
+            eta=(self.planned * self.steps - self.done) * 0.5, seconds=self.done * 0.5, **fields,
+        )  # fmt: skip
+
+    def end(self, state: str = "finished", **facts: Any) -> None:
+        """The trainer writes how it ended, or dies without a word where `state` is empty."""
+        if not self.over:
+            self.over = True
+            if state:
+                self.writer.event(state, epochs=self.done // self.steps, step=self.done, cause=None, **facts)
+                self.status(state)
+            self.writer.close()
+
+
 def _profile(arch: str, seed: int, name: str, dataset: str, epochs: int, settings: Mapping[str, Any]) -> dict[str, Any]:
     profile: dict[str, Any] = {
         "name": name,

@@ -1,19 +1,12 @@
 """A headless run in a real pseudo-terminal, read through a terminal emulator, as a person would see it."""
 
-import fcntl
 import os
-import pty
-import struct
-import subprocess
 import sys
-import termios
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from select import select
 
-import pyte
 import pytest
+from terminal import Terminal
 
 TINY = """
 [model]
@@ -28,42 +21,6 @@ threads = 1
 device = "cpu"
 flush_seconds = 0.01
 """
-
-
-class Terminal:
-    """A program in a pseudo-terminal of `columns` x `rows`."""
-
-    def __init__(self, command: list[str], folder: Path, columns: int, rows: int) -> None:
-        self.screen = pyte.HistoryScreen(columns, rows)
-        self.stream = pyte.ByteStream(self.screen)
-        self.controller, terminal = pty.openpty()
-        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        self.process = subprocess.Popen(
-            command, cwd=folder, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-            env={**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": str(rows)},
-        )  # fmt: skip
-        os.close(terminal)
-
-    def text(self) -> str:
-        return "\n".join(line.rstrip() for line in self.screen.display)
-
-    def wait_for(self, words: str, seconds: float = 60) -> str:
-        """The screen as soon as it shows `words`."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if words in self.text():
-                return self.text()
-            if select([self.controller], [], [], 0.1)[0]:
-                try:
-                    self.stream.feed(os.read(self.controller, 65536))
-                except OSError:  # the program is gone
-                    break
-        assert words in self.text(), self.text()
-        return self.text()
-
-    def close(self) -> None:
-        os.close(self.controller)
 
 
 @pytest.fixture(params=[(80, 24), (160, 45)], ids=["80x24", "160x45"])

@@ -98,6 +98,59 @@ def line_chart(
     return "\n".join([*(line.rstrip() for line in drawn.splitlines()), *legend])
 
 
+@dataclass(frozen=True)
+class Scale:
+    """An axis that the caller chose: its ends, and where it is labelled."""
+
+    low: float
+    high: float
+    ticks: Sequence[tuple[float, str]] = ()
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """What `canvas` draws: a curve, or only its points, with a marker that plotext knows, in a colour of the 256."""
+
+    x: Sequence[float]
+    y: Sequence[float]
+    marker: str
+    color: int
+    joined: bool = True
+
+
+def canvas(strokes: Sequence[Stroke], *, width: int, height: int, x: Scale, y: Scale) -> list[str]:
+    """A chart on axes that stay where they are while its curves grow: `height` lines with colours, none trimmed.
+
+    Its plot is `height` - 2 rows by `width` - 1 columns less the longest label of `y`: one line at least of each is
+    left. Later strokes lie on earlier ones; what is outside the axes is not drawn.
+    """
+    with _figure:
+        import plotext
+
+        plotext.clear_figure()
+        try:
+            plotext.theme("clear")
+            plotext.limit_size(False, False)
+            plotext.plot_size(width, height)
+            plotext.xaxes(True, False)
+            plotext.yaxes(True, False)
+            for set_limits, set_ticks, scale in (
+                (plotext.xlim, plotext.xticks, x), (plotext.ylim, plotext.yticks, y)
+            ):  # fmt: skip
+                set_limits(scale.low, scale.high)
+                set_ticks([place for place, _ in scale.ticks], [label for _, label in scale.ticks])
+            plotext.scatter([x.low], [y.low], marker=" ")  # without any point there would be no axes
+            for stroke in strokes:
+                for stretch in _stretches(Line("", stroke.x, stroke.y)):
+                    xs, ys = zip(*decimate(stretch, (x.low, x.high), width), strict=True)
+                    put = plotext.plot if stroke.joined else plotext.scatter
+                    put(list(xs), list(ys), marker=stroke.marker, color=stroke.color)
+            drawn: str = plotext.build()
+        finally:
+            plotext.clear_figure()
+    return drawn.splitlines()
+
+
 def decimate(points: Sequence[Point], x_range: tuple[float, float], columns: int) -> list[Point]:
     """The points that `columns` columns over `x_range` can show: in each the lowest and the highest, and both ends.
 

@@ -1,6 +1,9 @@
 """The rows of the seed document's table: in its order and under its names, with what it prints from the cards."""
 
-from workbench.runs.seed_layout import SeedRow
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workbench.runs.seed_layout import SeedRow
 
 ORDER = {
     "CNN based": {
@@ -30,9 +33,10 @@ ORDER = {
 """Group -> what the seed calls the row -> name in the catalogue."""
 
 
-def seed_rows() -> list[SeedRow]:
+def seed_rows() -> "list[SeedRow]":
     """All 23. Reads the cards; no torch."""
     from workbench.inspect.catalogue import entries
+    from workbench.runs.seed_layout import SeedRow
 
     catalogue = {entry.name: entry for entry in entries()}
     return [

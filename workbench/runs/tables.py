@@ -196,7 +196,7 @@ def terminal(table: Table, width: int) -> RenderableType:
     notes = list(table.notes)
     if gone:
         notes.append(f"too narrow for {', '.join(heading.name for heading in gone)}; --columns chooses")
-    widths = _allotted(fitting, width)
+    widths = allotted(fitting, width)
     # Lines of text and not rich's table, which takes a second for a thousand rows.
     lines = [_head(fitting, widths), Text(_rule(widths))]
     lines += [_line(fitting, row, widths) for row in fitting.rows]
@@ -212,7 +212,7 @@ def plain(table: Table) -> str:
 
 
 def _head(table: Table, widths: Sequence[int]) -> Text:
-    titles = [_placed(heading.title, heading, width) for heading, width in zip(table.headings, widths, strict=True)]
+    titles = [placed(heading.title, heading, width) for heading, width in zip(table.headings, widths, strict=True)]
     return Text((" " * _GAP).join(titles), style="bold", no_wrap=True)
 
 
@@ -224,11 +224,11 @@ def _line(table: Table, row: Sequence[Cell], widths: Sequence[int]) -> Text:
     line = Text(no_wrap=True)
     for heading, cell, width in zip(table.headings, row, widths, strict=True):
         line.append(" " * _GAP if line else "")
-        line.append(_placed(cell.text, heading, width), style=_style(heading, cell))
+        line.append(placed(cell.text, heading, width), style=_style(heading, cell))
     return line
 
 
-def _placed(text: str, heading: Heading, width: int) -> str:
+def placed(text: str, heading: Heading, width: int) -> str:
     """Filled up with blanks, or cut off with `…`, to be `width` columns of a terminal wide."""
     room = width - cell_len(text)
     if room < 0:
@@ -278,7 +278,7 @@ def _widths(table: Table) -> list[int]:
     return [max([title, *(cell_len(row[place].text) for row in table.rows)]) for place, title in enumerate(titles)]
 
 
-def _allotted(table: Table, width: int) -> list[int]:
+def allotted(table: Table, width: int) -> list[int]:
     """How wide each column is on a terminal: what is too much goes from those that can shrink the most."""
     widths = _widths(table)
     spare = [full - _least(heading, full) for heading, full in zip(table.headings, widths, strict=True)]

@@ -1,0 +1,92 @@
+"""What a person who watches a run is told, and when not: rules with the clock passed in."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from workbench.tui.alerts import (
+    EVALUATION_SECONDS,
+    LEAST_FREE,
+    STALL_SECONDS,
+    START_SECONDS,
+    Seen,
+    alerts,
+    patience,
+)
+
+WELL = Seen(
+    state="running", epoch=2, step=57, steps_per_epoch=25.0, epoch_seconds=10.0, moved=100.0, losses=(0.5, 0.4, 0.3),
+    classes=10, free=LEAST_FREE * 50, checkpoint=10**8, events=({"event": "started"},),
+)  # fmt: skip
+
+
+def kinds(seen: Seen, now: float = 101.0) -> list[str]:
+    return [alert.kind for alert in alerts(seen, now)]
+
+
+def test_a_run_that_goes_well_is_not_talked_about() -> None:
+    assert kinds(WELL) == []
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_is_told(loss: float) -> None:
+    assert kinds(replace(WELL, losses=(0.5, loss))) == ["nan"]
+    assert kinds(replace(WELL, losses=(loss, 0.5))) == []
+
+
+def test_the_nan_event_names_the_step_and_outlives_later_figures() -> None:
+    (alert,) = alerts(
+        replace(WELL, events=({"event": "started"}, {"event": "nan", "step": 1234, "on_nan": "skip"})), 101
+    )
+    assert "step 1,234" in alert.text
+    assert "skip" in alert.text
+
+
+def test_guessing_is_told_only_after_an_epoch_and_only_if_it_lasts() -> None:
+    guessing = (2.31, 2.302, 2.303)
+    assert kinds(replace(WELL, losses=guessing)) == ["plateau"]
+    assert kinds(replace(WELL, losses=guessing, epoch=0)) == []
+    assert kinds(replace(WELL, losses=(*guessing, 2.0))) == []
+    assert kinds(replace(WELL, losses=guessing[:2])) == []
+    assert kinds(replace(WELL, losses=guessing, classes=100)) == []  # ln 100 = 4.6: well below it
+    assert kinds(replace(WELL, losses=guessing, classes=0)) == []
+    assert kinds(replace(WELL, losses=guessing, state="finished")) == []
+    assert not alerts(replace(WELL, losses=guessing), 101)[0].serious
+
+
+def test_silence_within_an_epoch_is_a_stall_sooner_than_at_its_end() -> None:
+    assert kinds(WELL, now=100 + STALL_SECONDS) == []
+    assert kinds(WELL, now=101 + STALL_SECONDS) == ["stalled"]
+    between = replace(WELL, step=50)
+    assert kinds(between, now=101 + STALL_SECONDS) == []
+    assert kinds(between, now=101 + EVALUATION_SECONDS) == ["stalled"]
+    assert patience(replace(between, epoch_seconds=3600.0)) == 3600.0
+    assert patience(replace(WELL, step=0)) == START_SECONDS
+
+
+@pytest.mark.parametrize("state", ["paused", "finished", "stopped"])
+def test_a_run_that_may_stand_still_does_not_stall(state: str) -> None:
+    assert kinds(replace(WELL, state=state), now=1e6) == []
+
+
+def test_the_disk_is_told_before_it_is_full_and_when_it_is() -> None:
+    assert kinds(replace(WELL, free=LEAST_FREE - 1)) == ["disk"]
+    assert kinds(replace(WELL, free=2 * 10**9, checkpoint=10**9)) == ["disk"]
+    assert kinds(replace(WELL, free=None)) == []
+    assert kinds(replace(WELL, free=0, state="finished")) == []
+    full = ({"event": "started"}, {"event": "disk_full"})
+    assert kinds(replace(WELL, events=full)) == ["disk"]
+    assert kinds(replace(WELL, events=(*full, {"event": "disk_ok"}))) == []
+
+
+@pytest.mark.parametrize("state", ["failed", "crashed", "frozen"])
+def test_a_bad_state_is_told_with_its_reason(state: str) -> None:
+    (alert,) = alerts(replace(WELL, state=state, detail="out of memory"), 101)
+    assert alert.kind == state
+    assert "out of memory" in alert.text
+
+
+def test_the_gravest_comes_first() -> None:
+    everything = replace(WELL, losses=(2.31, 2.31, math.nan), free=1)
+    assert kinds(everything, now=1e6) == ["nan", "disk", "stalled"]

@@ -1,0 +1,418 @@
+"""The Train screen, driven by keys, on a run that grows while it is looked at."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from made_runs import LiveRun, make_run
+from textual.app import App
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from workbench.runs.control import Inbox
+from workbench.runs.run import Run
+from workbench.tui.screens.train import TrainScreen
+from workbench.tui.steering import factor_of, refusal
+from workbench.tui.watching import Job, Look, Nothing, Wanted, Watch
+from workbench.tui.widgets.chart_view import View
+
+CHARTS = (Wanted("loss", False, 80, 8),)
+EVIL = "\x1b]52;c;aGk=\x07\x1b[2J[/oops]\u202e"
+
+
+class Host(App[None]):
+    """As little of an app as the screen needs."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__()
+        self.root = root
+
+    def on_mount(self) -> None:
+        self.push_screen(TrainScreen(hz=20))
+
+    @property
+    def train(self) -> TrainScreen:
+        return next(screen for screen in self.screen_stack if isinstance(screen, TrainScreen))
+
+    def text(self) -> str:
+        rows = self.screen._compositor.render_strips()
+        return "\n".join("".join(segment.text for segment in row) for row in rows)
+
+    @property
+    def toasts(self) -> list[str]:
+        return [toast.message for toast in self._notifications]
+
+
+class Driver:
+    """Keys, and patience until the screen shows what it should."""
+
+    def __init__(self, app: Host, pilot: Pilot[None]) -> None:
+        self.app, self.pilot = app, pilot
+
+    async def see(self, words: str | Callable[[], bool], seconds: float = 15) -> str:
+        """The screen once it shows the words; fails where it never does."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            await self.pilot.pause()
+            if words() if callable(words) else words in self.app.text():
+                return self.app.text()
+            await asyncio.sleep(0.02)
+        raise AssertionError(f"never seen: {words}\n{self.app.text()}\n{self.app.toasts}")
+
+    async def told(self, words: str) -> None:
+        await self.see(lambda: any(words in toast for toast in self.app.toasts))
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+
+
+def drive(root: Path, size: tuple[int, int], story: Callable[[Driver], Awaitable[None]]) -> None:
+    async def play() -> None:
+        app = Host(root)
+        async with app.run_test(size=size) as pilot:
+            await story(Driver(app, pilot))
+
+    asyncio.run(play())
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[LiveRun]:
+    run = LiveRun(tmp_path)
+    yield run
+    run.end()
+
+
+def test_a_run_is_followed_from_its_first_step_to_its_end(live: LiveRun, tmp_path: Path) -> None:
+    async def story(see: Driver) -> None:
+        text = await see.see("● running")
+        assert "nothing to draw yet" in text
+        live.epoch()
+        text = await see.see("epoch 2 of 4")
+        assert "25%  step 4 of 16" in text
+        assert "━ train 1.99" in text
+        assert "┅ test 2.19" in text
+        assert f"best {live.best['top1'] * 100:.2f} % in epoch 1 (test)" in text
+        assert "epoch 1, step 4" in text  # the event
+        live.epoch()
+        await see.see("epoch 3 of 4")
+        live.end("stopped")
+        await see.see("■ stopped")
+        await see.told("the run is over: stopped")
+
+    drive(tmp_path, (80, 24), story)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 45), (60, 16), (20, 5)])
+def test_it_fits_every_size(live: LiveRun, tmp_path: Path, size: tuple[int, int]) -> None:
+    live.epoch()
+
+    async def story(see: Driver) -> None:
+        if size == (20, 5):
+            await see.see("needs 60x16")
+            await see.press("z", "x", "left", "plus", "tab", "l", "s", "y")
+            await see.pilot.pause()
+            return
+        text = await see.see("━ train 1.99")
+        assert "┅ test" in text
+        assert "25%" in text
+        assert "epoch 1, step 4" in text
+        assert ("accuracy, %" in text) == (size != (60, 16))
+        both = "epoch=1 step=4" in text  # the log beside the events
+        assert both == (size == (160, 45))
+
+    drive(tmp_path, size, story)
+
+
+def test_charts_obey_their_keys(live: LiveRun, tmp_path: Path) -> None:
+    live.epoch()
+    live.epoch()
+
+    async def story(see: Driver) -> None:
+        await see.see("x epoch")
+        await see.press("x")
+        await see.see("x step")
+        await see.press("s")
+        await see.see("smooth 0.6")
+        await see.press("y")
+        await see.see("log  smooth 0.6")
+        await see.press("left")  # at the newest step
+        await see.see("at step 8")
+        await see.press("home")
+        text = await see.see("at step 0")
+        assert "┊" in text
+        await see.press("end", "plus")
+        await see.see("zoom")
+        await see.press("0", "escape")
+        await see.see(lambda: "zoom" not in see.app.text() and "at step" not in see.app.text())
+        await see.press("z")
+        await see.see(lambda: "accuracy" not in see.app.text())
+        await see.press("z", "tab", "m", "m", "m")  # past the top-5 accuracy and the learning rate
+        await see.see("▸ images/s")
+        await see.press("m")
+        await see.see("▸ accuracy")
+
+    drive(tmp_path, (100, 30), story)
+
+
+def test_log_y_is_refused_with_the_reason(tmp_path: Path) -> None:
+    make_run(tmp_path, train_loss=-1.0, test_loss=0.0)
+
+    async def story(see: Driver) -> None:
+        await see.see("✓ finished")
+        await see.see("━ train -1")
+        await see.press("y")
+        await see.told("no value is positive")
+        assert not see.app.train.charts[0].log_y
+
+    drive(tmp_path, (80, 24), story)
+
+
+def test_a_frozen_display_stands_still_and_can_be_looked_at(live: LiveRun, tmp_path: Path) -> None:
+    live.epoch()
+
+    async def story(see: Driver) -> None:
+        await see.see("epoch 2 of 4")
+        await see.press("p")
+        await see.see("DISPLAY PAUSED")
+        live.epoch()
+        await asyncio.sleep(0.3)
+        assert "epoch 2 of 4" in await see.see("DISPLAY PAUSED")
+        await see.press("x")
+        await see.see("x step")
+        await see.press("p")
+        await see.see("epoch 3 of 4")
+
+    drive(tmp_path, (80, 24), story)
+
+
+def test_steering_is_answered_in_a_toast(live: LiveRun, tmp_path: Path) -> None:
+    live.epoch()
+    asked: list[tuple[str, dict[str, float]]] = []
+    over = threading.Event()
+
+    def trainer() -> None:
+        inbox = Inbox(live.path)
+        while not over.wait(0.02):
+            for request in inbox.claim():
+                asked.append((request.kind, request.arguments))
+                inbox.answer(request, "done", f"{request.kind} it is, said [/oops] the trainer")
+
+    async def story(see: Driver) -> None:
+        await see.see("● running")
+        await see.press("C")
+        await see.told("checkpoint it is, said [/oops]")
+        await see.press("P")
+        await see.told("pause it is")
+        live.status("paused")
+        await see.see("‖ paused")
+        await see.press("P")
+        await see.told("resume it is")
+        await see.press("L", *"half", "enter")
+        await see.see("not a number")
+        see.app.train.query_one(Input).value = ""
+        await see.press(*"0.5", "enter")
+        await see.told("lr it is")
+        await see.press("S")
+        await see.see("y yes")
+        await see.press("n")
+        await see.press("S")
+        await see.see("y yes")
+        await see.press("y")
+        await see.told("stop it is")
+
+    thread = threading.Thread(target=trainer)
+    thread.start()
+    try:
+        drive(tmp_path, (80, 24), story)
+    finally:
+        over.set()
+        thread.join()
+    assert asked == [("checkpoint", {}), ("pause", {}), ("resume", {}), ("lr", {"factor": 0.5}), ("stop", {})]
+
+
+@pytest.mark.parametrize(("state", "why"), [("finished", "it has finished"), ("", "it has crashed")])
+def test_a_run_that_is_over_cannot_be_steered(tmp_path: Path, state: str, why: str) -> None:
+    path = make_run(tmp_path, state=state)
+
+    async def story(see: Driver) -> None:
+        await see.see("✗ crashed" if not state else "✓ finished")
+        for key in "SCPL":
+            await see.press(key)
+        await see.see(lambda: sum(why in toast for toast in see.app.toasts) == 4)
+
+    drive(tmp_path, (80, 24), story)
+    assert not (path / "control").exists()
+
+
+def test_an_empty_folder_says_what_to_do_and_shows_the_first_run(tmp_path: Path) -> None:
+    async def story(see: Driver) -> None:
+        text = await see.see("There is no run")
+        assert "    cnn-workbench --headless --profile quick.toml --runs" in text
+        assert "�" not in text
+        run = LiveRun(tmp_path)
+        run.epoch()
+        await see.see("epoch 2 of 4")
+        run.end()
+
+    drive(tmp_path, (80, 24), story)
+
+
+def test_a_run_that_begins_takes_the_place_of_one_that_nobody_chose(tmp_path: Path) -> None:
+    old = make_run(tmp_path)
+    now = [0.0]
+    watch, chooser = Watch(tmp_path, lambda: now[0]), Watch(tmp_path, lambda: now[0])
+    for one, job in ((watch, Job()), (chooser, Job(run=old.name))):
+        assert isinstance(look := one.look(job), Look)
+        assert look.run == old.name
+    run = LiveRun(tmp_path)
+    now[0] = 5.0
+    assert isinstance(look := watch.look(Job()), Look)
+    assert (look.run, look.place) == (run.path.name, (2, 2))
+    assert chooser.look(Job()) is None
+    run.end()
+
+
+def test_brackets_go_to_the_runs_before_and_after(tmp_path: Path) -> None:
+    first, second = make_run(tmp_path, arch="alexnet"), make_run(tmp_path, arch="vgg11", note=EVIL)
+
+    async def story(see: Driver) -> None:
+        await see.see(second.name)
+        await see.press("left_square_bracket")
+        await see.see(first.name)
+        await see.press("left_square_bracket")  # there is none before it
+        await see.press("right_square_bracket")
+        await see.see(second.name)
+        see.app.train.open_run(first.name)
+        await see.see(first.name)
+
+    drive(tmp_path, (80, 24), story)
+
+
+def test_what_is_on_disk_cannot_speak_to_the_terminal(tmp_path: Path) -> None:
+    make_run(tmp_path, facts={"arch": EVIL, "device": EVIL}, settings={"data.dataset": EVIL})
+    run = LiveRun(tmp_path)
+    run.writer.event(EVIL, text=EVIL)
+    run.writer.log(EVIL * 500)
+    run.step(**{EVIL: 1.0})
+    run.end("failed", error=EVIL)
+
+    async def story(see: Driver) -> None:
+        await see.see("✗ failed")
+        await see.press("l", "m", "m", "m", "m", "left_square_bracket")
+        await see.see("✓ finished")
+        text = see.app.text()
+        assert "\x1b" not in text
+        assert "\u202e" not in text
+        assert "[/oops]" in text
+
+    drive(tmp_path, (160, 45), story)
+
+
+def test_a_run_that_is_deleted_gives_way_to_another(tmp_path: Path) -> None:
+    kept, gone = make_run(tmp_path, arch="alexnet"), make_run(tmp_path, arch="alexnet")
+    watch = Watch(tmp_path)
+    assert isinstance(look := watch.look(Job(charts=CHARTS)), Look)
+    assert look.run == gone.name
+    gone.rename(tmp_path / ".gone")
+    assert isinstance(look := watch.look(Job(charts=CHARTS)), Look)
+    assert look.run == kept.name
+    kept.rename(tmp_path / ".kept")
+    assert isinstance(watch.look(Job(charts=CHARTS)), Nothing)
+
+
+def test_nothing_new_is_nothing_to_draw(live: LiveRun, tmp_path: Path) -> None:
+    live.epoch()
+    watch = Watch(tmp_path, clock=lambda: 0.0)
+    first = watch.look(Job(charts=CHARTS))
+    assert isinstance(first, Look)
+    watch.look(Job(charts=CHARTS))  # what the process takes is measured from the second look on
+    assert watch.look(Job(charts=CHARTS)) is None
+    live.step()
+    second = watch.look(Job(charts=CHARTS))
+    assert isinstance(second, Look)
+    assert second.events == ()
+    assert second.charts != first.charts
+    again = watch.look(Job(charts=CHARTS, again=True))
+    assert isinstance(again, Look)
+    assert again.charts[0].picture is second.charts[0].picture
+
+
+def test_each_step_of_a_short_run_is_on_the_chart_also_after_a_rewind(tmp_path: Path) -> None:
+    run = LiveRun(tmp_path, steps=1000, planned=1)
+    watch = Watch(tmp_path)
+
+    def losses() -> list[float]:
+        look = watch.look(Job(charts=CHARTS, again=True, view=View("step")))
+        assert isinstance(look, Look)
+        return look.charts[0].series[0].y.tolist()
+
+    expected: list[float] = []
+    for count in (3, 256, 2, 300):
+        for _ in range(count):
+            expected.append(float(len(expected)))
+            run.writer.metrics({"kind": "step", "step": len(expected), "train_loss": expected[-1]})
+        assert losses() == expected
+    del expected[400:]
+    run.writer.metrics({"kind": "rewind", "to_step": 400, "to_epochs": 0})
+    run.writer.event("rewind", to_step=400, to_epochs=0)
+    assert losses() == expected
+    for _ in range(200):
+        expected.append(-1.0)
+        run.writer.metrics({"kind": "step", "step": len(expected), "train_loss": -1.0})
+    assert losses() == expected
+    run.end()
+
+
+def test_only_changed_lines_of_a_chart_are_refreshed(
+    live: LiveRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live.epoch()
+
+    async def story(see: Driver) -> None:
+        live.step()  # the first of an epoch: the axis grows
+        await see.see("epoch 2 of 4, 25%")
+        chart = see.app.train.charts[0]
+        refreshed: list[int] = []
+        monkeypatch.setattr(chart, "refresh", lambda *regions, **_: refreshed.append(len(regions) or 99))
+        live.step()
+        await see.see(lambda: bool(refreshed))
+        assert refreshed[0] < chart.size.height
+        del refreshed[:]
+        await asyncio.sleep(0.3)
+        assert not refreshed  # ticks without news
+
+    drive(tmp_path, (80, 24), story)
+
+
+def test_a_hidden_screen_asks_for_nothing(live: LiveRun, tmp_path: Path) -> None:
+    async def story(see: Driver) -> None:
+        await see.see("● running")
+        looker = see.app.train._looker
+        assert looker is not None
+        asked: list[Job] = []
+        looker.ask = asked.append  # type: ignore[method-assign]
+        see.app.push_screen("other")
+        await see.pilot.pause()
+        del asked[:]
+        await asyncio.sleep(0.3)
+        assert not asked
+        see.app.pop_screen()
+        await see.see(lambda: bool(asked))
+        assert asked[0].again
+
+    from textual.screen import Screen
+
+    Host.SCREENS = {"other": Screen}
+    drive(tmp_path, (80, 24), story)
+
+
+def test_factors_and_refusals_in_words(tmp_path: Path) -> None:
+    assert [factor_of(text) for text in ("0.5", " 2 ", "x10", "0,1")] == [0.5, 2.0, 10.0, 0.1]
+    for text in ("", "half", "-1", "0", "nan", "inf"):
+        with pytest.raises(ValueError, match="number|greater"):
+            factor_of(text)
+    state = Run(make_run(tmp_path)).state
+    assert refusal(state, "stop") == "stop: the run is over, it has finished"

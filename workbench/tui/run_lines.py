@@ -1,0 +1,157 @@
+"""The one-line texts of the Train screen, made from a `Look`: each in as many columns as there are."""
+
+import math
+from collections.abc import Sequence
+
+from rich.style import Style
+from rich.text import Text
+
+from workbench.base.plot import COLORS
+from workbench.base.text import clean
+from workbench.runs.curves import number
+from workbench.runs.figures import in_words
+from workbench.runs.units import clock, short_memory
+from workbench.tui.board import SHAPES
+from workbench.tui.watching import Drawn, Look, title_of
+from workbench.tui.widgets.chart_view import AXIS_NAMES, Series, View, readings, sign, x_label
+
+BAR = "█░"
+APART = "  "
+
+
+def fitted(pieces: Sequence[tuple[int, str]], width: int) -> str:
+    """The texts side by side; those of the highest number are left out where there is no room for all."""
+    kept = [(rank, text) for rank, text in pieces if text]
+    while kept and len(APART.join(text for _, text in kept)) > width:
+        worst = max(rank for rank, _ in kept)
+        if worst == 0:
+            break
+        at = max(number for number, (rank, _) in enumerate(kept) if rank == worst)
+        del kept[at]
+    return APART.join(text for _, text in kept)[: max(width, 0)]
+
+
+def head(look: Look, width: int, *, paused: bool) -> Text:
+    """`● running  20261123-061842-quick  bn_convnet, digits  epoch 3 of 5, 40 %  ETA 00:12`."""
+    status, live = look.status, look.live
+    epochs, epoch = number(status.get("epochs")), number(status.get("epoch"))
+    where = ""
+    if epochs >= 1 and epoch >= 0:
+        inside = number(status.get("step")) / number(status.get("steps")) * epochs - epoch if status.get("steps") else 0
+        part = f", {min(max(inside, 0.0), 1.0):.0%}" if math.isfinite(inside) else ""
+        where = (
+            f"epoch {min(epoch + 1, epochs):.0f} of {epochs:.0f}{part}"
+            if live
+            else f"{epoch:.0f} of {epochs:.0f} epochs"
+        )
+    eta = number(status.get("eta"))
+    data = look.settings.get("data")
+    dataset = str(data.get("dataset", "")) if isinstance(data, dict) else ""
+    pieces = [
+        (0, f"{SHAPES.get(look.state.name, '?')} {look.state.name}"),
+        (1, look.run),
+        (4, clean(", ".join(text for text in (str(look.facts.get("arch", "")), dataset) if text), 60)),
+        (2, where),
+        (3, f"ETA {clock(eta)}" if live and 0 <= eta < 1e9 else ""),
+        (5, clean(look.state.detail, 80) if live or look.state.name == "unknown" else ""),
+        (0, "DISPLAY PAUSED" if paused else ""),
+    ]
+    return Text(f" {fitted(pieces, width - 2)}", no_wrap=True, style="bold")
+
+
+def progress(look: Look, width: int) -> Text:
+    """`████████░░░░░░  57%  step 66 of 115  148 images/s  00:31`."""
+    status = look.status
+    step, steps = number(status.get("step")), number(status.get("steps"))
+    share = min(max(step / steps, 0.0), 1.0) if steps > 0 and math.isfinite(step) else 0.0
+    speed, seconds = number(status.get("images_per_second")), number(status.get("seconds"))
+    words = fitted(
+        [
+            (0, f"{share:4.0%}"),
+            (1, f"step {step:,.0f} of {steps:,.0f}" if math.isfinite(step + steps) else "no step yet"),
+            (2, f"{in_words(speed, 'rate')} images/s" if math.isfinite(speed) else ""),
+            (3, clock(seconds) if 0 <= seconds < 1e10 else ""),
+        ],
+        width - 2,
+    )
+    room = max(width - len(words) - 4, 0)
+    full = round(room * share)
+    return Text(f" {BAR[0] * full}{BAR[1] * (room - full)}  {words}", no_wrap=True)
+
+
+def facts(look: Look, width: int) -> Text:
+    """`best 97.77 % in epoch 3 (test)  lr 0.03  memory 809 MB  1.9 cores  checkpoint 06:19:37`."""
+    best = look.status.get("best")
+    best = best if isinstance(best, dict) else {}
+    value, split = number(best.get("top1")), clean(str(best.get("split", "")), 10)
+    peak = number(look.status.get("peak_memory"))
+    usage = look.usage
+    pieces = [
+        (
+            0,
+            f"best {value * 100:.2f} % in epoch {best.get('epoch')} ({split})"
+            if math.isfinite(value)
+            else "no best yet",
+        ),
+        (1, f"lr {look.lr:.4g}" if math.isfinite(look.lr) else ""),
+        (4, f"peak memory {short_memory(peak)}" if peak > 0 and math.isfinite(peak) else ""),
+        (2, f"cpu {usage.cpu:.1f} cores, {short_memory(usage.memory)}" if usage else ""),
+        (3, f"device {clean(str(look.facts.get('device')), 12)}" if look.facts.get("device") else ""),
+        (1, f"{look.damaged} damaged lines" if look.damaged else ""),
+    ]
+    return Text(f" {fitted(pieces, width - 2)}", no_wrap=True)
+
+
+def alert_lines(look: Look, width: int, most: int) -> Text:
+    """One line each: `!` for what is serious, `i` for the rest."""
+    lines = [f" {'!' if alert.serious else 'i'} {clean(alert.text, 300)}"[:width] for alert in look.alerts]
+    if len(lines) > most:
+        lines[most - 1 :] = [f" … and {len(lines) - most + 1} more"]
+    return Text("\n".join(lines), no_wrap=True)
+
+
+def chart_title(drawn: Drawn, view: View, width: int, *, focused: bool) -> Text:
+    """`▸ loss  ━ train 0.41  ┅ test 0.52 (best 0.50 @6)   epoch  log  ~0.6`, or the values at the cursor."""
+    title = Text("▸ " if focused else "  ", no_wrap=True)
+    title.append(title_of(drawn.wanted.metric), style="bold" if focused else "")
+    if view.cursor is not None:
+        title.append(f"  at {AXIS_NAMES[view.axis]} {x_label(round(view.cursor, 2), view.axis)}", style="reverse")
+    for one in drawn.series:
+        text = _reading(one, drawn.wanted.metric, view)
+        if text:
+            title.append(APART)
+            title.append(sign(one), style=Style(color=f"color({COLORS[one.style % len(COLORS)]})"))
+            title.append(f" {text}")
+    how = [
+        "log" if drawn.wanted.log else "",
+        f"smooth {view.smoothing:g}" if view.smoothing else "",
+        "zoom" if view.window else "",
+        f"x {AXIS_NAMES[view.axis]}",
+    ]
+    right = fitted([(4 - place, text) for place, text in enumerate(how)], width - title.cell_len - 2)
+    room = width - title.cell_len - len(right) - 1
+    if room >= 2:
+        title.append(" " * room)
+        title.append(right, style="dim")
+    return title
+
+
+def _reading(one: Series, metric: str, view: View) -> str:
+    """The value at the cursor, else the newest and the best."""
+    known = [(x, y) for x, y in zip(one.x.tolist(), one.y.tolist(), strict=True) if math.isfinite(y)]
+    if not known:
+        return ""
+    if view.cursor is not None:
+        ((_, x, y),) = readings([one], view.cursor)
+        return f"{_figure(y)} @{x_label(x, view.axis)}" if one.style else _figure(y)
+    newest = _figure(float(one.y[-1]))
+    if not one.style or metric not in ("loss", "top1", "top5"):
+        return newest
+    x, y = (min if metric == "loss" else max)(known, key=lambda point: point[1])
+    return f"{newest} (best {_figure(y)} @{x_label(x, view.axis)})"
+
+
+def _figure(value: float) -> str:
+    if not math.isfinite(value):
+        return str(value)
+    return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}" if abs(value) < 1e7 else f"{value:.3g}"

@@ -1,0 +1,105 @@
+"""The keys that act on the run of the Train screen: each asks the trainer through the run's control folder."""
+
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual.message import Message
+from textual.screen import Screen
+
+from workbench.base.text import clean
+from workbench.tui.actions import WithActions
+from workbench.tui.screens.runs_dialogs import Ask, Prompt
+from workbench.tui.steering import Told, factor_of, refusal, steer
+
+if TYPE_CHECKING:
+    from workbench.tui.watching import Look
+
+
+class Steering(WithActions, Screen[None]):
+    """A screen that shows a run and has a `Prompt`. Whoever inherits keeps `look` up to date."""
+
+    class Steered(Message):
+        """What became of a request."""
+
+        def __init__(self, kind: str, told: Told) -> None:
+            super().__init__()
+            self.kind, self.told = kind, told
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.look: Look | None = None
+        """The run as it was last seen."""
+        self._asked: set[str] = set()
+
+    def look_again(self) -> None:
+        """Called when a request was answered."""
+
+    def close_prompt(self) -> None:
+        """No more question; the keys belong to the screen again."""
+        self.query_one(Prompt).close()
+        self.set_focus(None)
+
+    def act_stop(self) -> None:
+        if self._may_ask("stop") and self.look is not None:
+            elsewhere = (
+                "" if str(self.look.path.parent) == "runs" else f" --runs {clean(str(self.look.path.parent), 300)}"
+            )
+            lines = ("It finishes its step, saves and ends. To go on later:",
+                     f"cnn-workbench --headless --resume {self.look.run}{elsewhere}")  # fmt: skip
+            path = self.look.path
+            self.app.push_screen(Ask(f"Stop {self.look.run} now?", lines), lambda yes: self._steer_if(yes, path))
+
+    def _steer_if(self, yes: bool | None, path: Path) -> None:
+        if yes:
+            self._steer(path, "stop")
+
+    def act_save(self) -> None:
+        if self._may_ask("checkpoint") and self.look is not None:
+            self._steer(self.look.path, "checkpoint")
+
+    def act_pause(self) -> None:
+        kind = "resume" if self.look is not None and self.look.state.name == "paused" else "pause"
+        if self._may_ask(kind) and self.look is not None:
+            self._steer(self.look.path, kind)
+
+    def act_rate(self) -> None:
+        if self._may_ask("lr") and self.look is not None:
+            self.query_one(Prompt).ask(str(self.look.path), "factor for the learning rate: 0.5 halves it, 2 doubles it")
+
+    def on_prompt_given(self, message: Prompt.Given) -> None:
+        """A factor was typed, for the run that was on the screen when it was asked for."""
+        try:
+            factor = factor_of(message.text)
+        except ValueError as error:
+            self.query_one(Prompt).wrong(str(error))
+            return
+        self.close_prompt()
+        self._steer(Path(message.what), "lr", factor=factor)
+
+    def _may_ask(self, kind: str) -> bool:
+        if self.look is None:
+            self.notify("there is no run to ask", severity="warning", markup=False)
+            return False
+        why = refusal(self.look.state, kind) or (f"{kind}: asked already, waiting" if kind in self._asked else "")
+        if why:
+            self.notify(why, title=self.look.run, severity="warning", markup=False)
+        return not why
+
+    def _steer(self, path: Path, kind: str, **arguments: float) -> None:
+        """Ask in a thread of its own: the trainer may take its time, and a person may quit meanwhile."""
+        self._asked.add(kind)
+
+        def work() -> None:
+            told = steer(path, kind, **arguments)
+            with suppress(RuntimeError):  # the screen is gone
+                self.post_message(self.Steered(kind, told))
+
+        threading.Thread(target=work, name=f"steer-{kind}", daemon=True).start()
+
+    def on_steering_steered(self, message: Steered) -> None:
+        """Say what became of it, on whatever screen a person is by now."""
+        self._asked.discard(message.kind)
+        self.app.notify(message.told.text, severity="information" if message.told.done else "error", markup=False)
+        self.look_again()

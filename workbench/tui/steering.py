@@ -1,0 +1,66 @@
+"""Asking a live run for something and saying what became of it: what `cnn-workbench run stop` does, for a screen."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.base.errors import UserError
+from workbench.base.text import clean
+from workbench.runs.control import ask, wait_for_answer, withdraw
+from workbench.runs.liveness import State
+from workbench.runs.summary import LIVE
+
+SECONDS = 10.0
+"""How long to wait for the trainer's answer; it looks between two steps."""
+LATE_SECONDS = 1.0
+"""More of them for a request that was taken at the last moment."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What became of a request, in one clean line."""
+
+    text: str
+    done: bool
+
+
+def refusal(state: State, kind: str) -> str:
+    """Why there is nobody to ask; empty where somebody may be."""
+    if state.name not in LIVE:
+        why = f" ({state.detail})" if state.detail else ""
+        return clean(f"{kind}: the run is over, it has {_ENDED.get(state.name, 'no known state')}{why}", 300)
+    if kind == "resume" and state.name != "paused":
+        return "the run is not paused"
+    return ""
+
+
+_ENDED = {
+    "finished": "finished", "stopped": "been stopped", "preempted": "been preempted", "failed": "failed",
+    "crashed": "crashed",
+}  # fmt: skip
+
+
+def steer(run: Path, kind: str, *, seconds: float = SECONDS, **arguments: float) -> Told:
+    """Ask, and wait for the answer. Blocks; a request that nobody took is taken back."""
+    try:
+        request = ask(run, kind, **arguments)
+    except UserError as error:
+        return Told(clean(str(error), 300), False)
+    answer = wait_for_answer(run, request, seconds)
+    if answer is None and withdraw(run, request):
+        return Told(f"{kind}: nobody answered within {seconds:g} s; the request was taken back", False)
+    answer = answer or wait_for_answer(run, request, LATE_SECONDS)
+    if answer is None:
+        return Told(f"{kind}: the run took the request, and has not said yet what became of it", False)
+    return Told(answer.text if answer.outcome == "done" else f"{kind} {answer.outcome}: {answer.text}",
+                answer.outcome == "done")  # fmt: skip
+
+
+def factor_of(text: str) -> float:
+    """A factor for the learning rate, as typed. ValueError, in words, for what is none."""
+    try:
+        factor = float(text.strip().removeprefix("×").removeprefix("x").replace(",", "."))
+    except ValueError:
+        raise ValueError("not a number: type 0.5 to halve the learning rate, 2 to double it") from None
+    if not 0 < factor < float("inf"):
+        raise ValueError("the factor must be greater than 0")
+    return factor

@@ -1,0 +1,18 @@
+"""Three sets of colours. None carries a meaning alone: states have a sign and a word, series a line style."""
+
+from textual.theme import Theme
+
+DARK = Theme(
+    name="dark", primary="#5fafd7", secondary="#87af87", accent="#d7af5f", foreground="#d0d0d0", background="#121212",
+    surface="#1a1a1a", panel="#262626", success="#87af5f", warning="#d7af5f", error="#d75f5f", dark=True,
+)  # fmt: skip
+LIGHT = Theme(
+    name="light", primary="#005f87", secondary="#3a6b35", accent="#875f00", foreground="#1c1c1c", background="#ffffff",
+    surface="#f6f6f6", panel="#e4e4e4", success="#3a6b35", warning="#875f00", error="#a00000", dark=False,
+)  # fmt: skip
+CLEAR = Theme(  # the colours of Okabe and Ito (2008), told apart with every kind of colour vision
+    name="clear", primary="#56b4e9", secondary="#009e73", accent="#e69f00", foreground="#f0f0f0", background="#000000",
+    surface="#101010", panel="#202020", success="#56b4e9", warning="#f0e442", error="#d55e00", dark=True,
+)  # fmt: skip
+
+THEMES = (DARK, LIGHT, CLEAR)
