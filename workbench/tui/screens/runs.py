@@ -32,21 +32,26 @@ _FORMATS = (("md", "Markdown"), ("csv", "CSV, raw figures"), ("json", "JSON, raw
             ("latex", "LaTeX, booktabs"), ("html", "HTML, one page"))  # fmt: skip
 
 
-def _action(name: str, keys: str, label: str, text: str, *, shown: bool = False) -> Action:
-    return Action(f"runs.{name}", tuple(keys.split()), label, text, "Runs", shown)
+def _action(name: str, keys: str, label: str, text: str, *, shown: bool = False, typed: bool = False) -> Action:
+    return Action(f"runs.{name}", tuple(keys.split()), label, text, "Runs", shown, typed)
 
 
 ACTIONS = (
     _action("open", "enter", "open", "Open the run in the Train screen; of a group, its runs.", shown=True),
     _action(
-        "filter", "slash", "filter", "Choose runs with a filter; docs/leaderboard.md has the language.", shown=True
+        "filter",
+        "slash",
+        "filter",
+        "Choose runs with a filter; docs/leaderboard.md has the language.",
+        shown=True,
+        typed=True,
     ),
     _action("sort", "s", "sort", "Sort by the column under the cursor: descending, ascending, off.", shown=True),
     _action("mark", "space", "mark", "Mark the run, or take its mark off.", shown=True),
     _action("group", "g", "group", "One row for all seeds of a network and recipe: n, mean, deviation.", shown=True),
     _action("baseline", "b", "baseline", "Show differences to this run, or no more.", shown=True),
     _action("columns", "v", "columns", "Choose the columns.", shown=True),
-    _action("tag", "t", "tag", "Put tags on the marked runs or this one; -tag takes one off.", shown=True),
+    _action("tag", "t", "tag", "Put tags on the marked runs or this one; -tag takes one off.", shown=True, typed=True),
     _action("note", "n", "note", "Edit the note of the run."),
     _action("pin", "f", "pin", "Keep the marked runs or this one at the top, or no more."),
     _action("archive", "A", "archive", "Archive the marked runs or this one, or fetch them back."),

@@ -8,7 +8,7 @@ ACTIONS = (
     Action("train.stop", ("S",), "stop", "Stop the run now: it finishes its step, saves and ends (asks).", WHERE),
     Action("train.save", ("C",), "save", "Save a checkpoint now.", WHERE),
     Action("train.pause", ("P",), "pause", "Let the run stand still between two steps, or go on.", WHERE),
-    Action("train.rate", ("L",), "lr", "Multiply the learning rate by a factor (asks).", WHERE),
+    Action("train.rate", ("L",), "lr", "Multiply the learning rate by a factor (asks).", WHERE, typed=True),
     Action("train.axis", ("x",), "axis", "Epochs, steps or time along the x axis.", WHERE),
     Action("train.log-y", ("y",), "log", "A logarithmic y axis for the marked chart, or a linear one.", WHERE),
     Action("train.smooth", ("s",), "smooth", "Smooth the training curves: 0, 0.6, 0.9, 0.99; grey is as it was.",
