@@ -7,10 +7,8 @@ in the main thread of the process, and there is none. The app has a terminal: a 
 end another process reads. Speed is the number of training steps in the time of a turn; what the app needs to appear
 and to go away is off the clock.
 
-The screen of the workbench does not exist yet, so what is measured is a stand-in, and no figure here is a promise about
-the real one. `StandIn` does what that will have to do: it reads the run directory's new lines, redraws a chart of two
-lines over a thousand earlier points, rewrites a table of ten rows and a line of text, at most `--hz` times a second and
-with at most `--share` of a core. `make_screen` is where the real one is to take its place.
+The app is the workbench's own, on the Train screen of that run: it reads the run directory's new lines in a thread of
+its own and draws two charts, figures, events and the log anew, at most `--hz` times a second.
 """
 
 import asyncio
@@ -18,7 +16,6 @@ import bisect
 import contextlib
 import fcntl
 import json
-import math
 import os
 import pty
 import struct
@@ -31,18 +28,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rich.text import Text
-from textual.app import App, ComposeResult
-from textual.widgets import DataTable, Static
-
 from tests.bench import common
 from tests.bench.common import StoppedError, say, spread
-from workbench.base.plot import Line, line_chart
 from workbench.profile import load
-from workbench.runs import journal
 from workbench.runs.directory import run_ids
 from workbench.training import session
 from workbench.training.observer import Snapshot, StopRequest
+from workbench.tui.app import Workbench
+from workbench.tui.settings import Settings
 
 BAR = 0.97
 COLUMNS, ROWS = 120, 40
@@ -60,7 +53,6 @@ def main() -> None:
     parser.add_argument("--threads", default="", help="CPU threads of the run, default 1,2 (as far as there are)")
     parser.add_argument("--batch", type=int, default=0, help="images a step, default 128 on a GPU and 32 on a CPU")
     parser.add_argument("--hz", type=float, default=2.0, help="redraws a second at most (default 2)")
-    parser.add_argument("--share", type=float, default=0.03, help="of a core for the screen at most (default 0.03)")
     parser.add_argument(
         "--switch", type=float, default=0.0, help="interpreter's switch interval in seconds, else as is"
     )
@@ -99,8 +91,8 @@ def in_a_terminal(arguments: list[str], folder: Path) -> dict[str, Any]:
 def measure_all(options: Any) -> dict[str, Any]:
     """The report, from inside the terminal."""
     device = common.choose_device(options.device)
-    report = {"benchmark": "screen", **common.surroundings(device), "bar": BAR, "screen": "stand-in"}
-    report |= {"hz": options.hz, "share": options.share, "terminal": f"{COLUMNS} x {ROWS}"}
+    report = {"benchmark": "screen", **common.surroundings(device), "bar": BAR}
+    report |= {"hz": options.hz, "terminal": f"{COLUMNS} x {ROWS}"}
     if options.switch:
         sys.setswitchinterval(options.switch)
     report["switch_interval"] = sys.getswitchinterval()
@@ -202,14 +194,12 @@ def take_turns(run: ThreadedRun, options: Any) -> dict[str, Any]:
     """Steps a second with the app and without it, in turns whose order changes."""
     speeds: dict[bool, list[float]] = {True: [], False: []}
     shares: list[float] = []
-    redraws = 0
     for turn in range(options.blocks):
         for with_app in (True, False) if turn % 2 == 0 else (False, True):
             steps = None
             while steps is None:
                 if with_app:
-                    app = make_screen(run.path, options.hz, options.share)
-                    start, end, busy = shown(app, options.seconds)
+                    start, end, busy = shown(Shown(run.path, options.hz), options.seconds)
                 else:
                     time.sleep(LEAD_SECONDS)
                     start = time.perf_counter()
@@ -219,18 +209,16 @@ def take_turns(run: ThreadedRun, options: Any) -> dict[str, Any]:
             speeds[with_app].append(steps / (end - start))
             if with_app:
                 shares.append(busy / (end - start))
-                redraws += app.redraws
     pairs = zip(speeds[True], speeds[False], strict=True)
     return {
         "ratio": spread([beside / alone for beside, alone in pairs]),
         "steps_per_second_beside": spread(speeds[True])["median"],
         "steps_per_second_alone": spread(speeds[False])["median"],
         "screen_share_of_a_core": spread(shares)["median"],
-        "redraws_per_second": round(redraws / (options.blocks * (options.seconds + LEAD_SECONDS)), 2),
     }
 
 
-def shown(app: "StandIn", seconds: float) -> tuple[float, float, float]:
+def shown(app: "Shown", seconds: float) -> tuple[float, float, float]:
     """Run `app` for a while: (start, end, seconds of this thread's computing time in between)."""
     marks: list[tuple[float, float]] = []
 
@@ -249,76 +237,17 @@ def shown(app: "StandIn", seconds: float) -> tuple[float, float, float]:
     return start, end, after - before
 
 
-class StandIn(App[None]):
-    """What a screen that watches a run does: new lines, a chart, a table, a line of text."""
+class Shown(Workbench):
+    """The workbench's own app, on the Train screen of one run."""
 
-    CSS = "#chart { height: 22; } #table { height: 13; } #status { height: 1; }"
-    ENABLE_COMMAND_PALETTE = False
-
-    def __init__(self, run: Path, hz: float, share: float) -> None:
-        super().__init__()
-        self.run_path, self.hz, self.share = run, hz, share
+    def __init__(self, run: Path, hz: float) -> None:
+        super().__init__(run.parent, Settings(screen="train", hz=hz), preload=False)
+        self.run_id = run.name
         self.while_shown: Any = None
-        self.offset = 0
-        self.redraws = 0
-        # A run that has been going for a while.
-        self.steps = [float(step) for step in range(1000)]
-        self.losses = [2.3 * math.exp(-step / 400) + 0.05 * math.sin(step / 3) for step in self.steps]
-        self.hits = [1 - math.exp(-step / 300) for step in self.steps]
-
-    def compose(self) -> ComposeResult:
-        yield Static(id="status")
-        yield Static(id="chart")
-        yield DataTable(id="table")
 
     def on_mount(self) -> None:
-        table = self.query_one(DataTable)
-        table.add_columns("step", "epoch", "loss", "top-1", "lr", "images/s")
-        for row in range(10):
-            table.add_row(*[""] * 6, key=str(row))
+        self.open_run(self.run_id)
         self.run_worker(self.while_shown())
-        self.redraw()
-
-    def redraw(self) -> None:
-        """Draw, and come back when the rate and the share allow it."""
-        started = time.thread_time()
-        records = self.new_records()
-        self.draw(records)
-        self.redraws += 1
-        self.call_after_refresh(self.plan, started)
-
-    def plan(self, started: float) -> None:
-        """After the terminal has it all: the next redraw."""
-        spent = time.thread_time() - started
-        self.set_timer(max(1 / self.hz, spent / self.share), self.redraw)
-
-    def new_records(self) -> list[dict[str, Any]]:
-        lines = journal.read(self.run_path / "metrics.jsonl", self.offset)
-        self.offset = lines.offset
-        records = [record for record in lines.records if record["kind"] == "step"]
-        for record in records:
-            self.steps.append(1000.0 + record["step"])
-            self.losses.append(float(record["train_loss"]))
-            self.hits.append(float(record["train_top1"]))
-        return records
-
-    def draw(self, records: list[dict[str, Any]]) -> None:
-        lines = [Line("loss", self.steps, self.losses), Line("top-1", self.steps, self.hits)]
-        chart = line_chart(lines, width=116, height=20, title="", x_label="step", y_label="loss", color=True)
-        self.query_one("#chart", Static).update(Text.from_ansi(chart))
-        table = self.query_one(DataTable)
-        names = ("step", "epoch", "train_loss", "train_top1", "lr", "images_per_second")
-        shown_rows = records[-10:] or [dict.fromkeys(names, self.redraws)]
-        for row in range(10):
-            record = shown_rows[row % len(shown_rows)]
-            for column, name in zip(table.ordered_columns, names, strict=True):
-                table.update_cell(str(row), column.key, f"{record[name]:.4g}")
-        self.query_one("#status", Static).update(f"step {len(self.steps)}  redraw {self.redraws}", layout=False)
-
-
-def make_screen(run: Path, hz: float, share: float) -> StandIn:
-    """The app that is measured. The workbench's own screen takes this one's place once there is one."""
-    return StandIn(run, hz, share)
 
 
 def describe(case: dict[str, Any]) -> str:
@@ -328,8 +257,8 @@ def describe(case: dict[str, Any]) -> str:
         return f"{what}: skipped, {case['skipped']}"
     low, high = case["ratio"]["quartiles"]
     return (
-        f"{what}: {case['ratio']['median']:.3f} ({low:.3f} to {high:.3f}) at {case['redraws_per_second']} redraws/s, "
-        f"{case['screen_share_of_a_core']:.1%} of a core"
+        f"{what}: {case['ratio']['median']:.3f} ({low:.3f} to {high:.3f}), "
+        f"the screen's thread takes {case['screen_share_of_a_core']:.1%} of a core"
     )
 
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 import torch
+from made_runs import make_run
 
 from tests.bench import common, loop, screen, versus_plain
 from tests.bench.common import Conductor, Span
 from workbench.data import open_dataset
 from workbench.profile.schema import Data
-from workbench.runs.journal import Journal
 from workbench.training.observer import Snapshot
 
 CPU = torch.device("cpu")
@@ -177,29 +177,22 @@ def test_steps_between_two_moments_are_counted_with_their_parts() -> None:
     assert run.steps_between(0.5, 3.0) is None  # nothing is known of the time before the first step
 
 
-def test_the_stand_in_shows_what_the_run_has_written(tmp_path: Path) -> None:
-    lines = Journal(tmp_path / "metrics.jsonl")
-    record = {"kind": "step", "step": 7, "epoch": 0.5, "train_loss": 1.25, "train_top1": 0.5, "lr": 0.1}
-    lines.append({**record, "images_per_second": 321.0})
-    lines.close()
+def test_the_screen_that_is_measured_shows_the_run(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    make_run(tmp_path)
 
-    async def live() -> list[str]:
-        app = screen.StandIn(tmp_path, hz=0.001, share=1.0)  # one redraw, and then none for long
+    async def live() -> str:
+        app = screen.Shown(run, hz=10.0)
         app.while_shown = lambda: asyncio.sleep(0)
-        async with app.run_test(size=(screen.COLUMNS, screen.ROWS)):
-            return [str(cell) for cell in app.query_one(screen.DataTable).get_row_at(0)]
+        async with app.run_test(size=(screen.COLUMNS, screen.ROWS)) as pilot:
+            for _ in range(100):
+                await pilot.pause(0.05)
+                look = getattr(app.screen, "look", None)
+                if look is not None and look.path.name == run.name:
+                    break
+            return str(look.path.name)
 
-    assert asyncio.run(live()) == ["7", "0.5", "1.25", "0.5", "0.1", "321"]
-
-
-def test_the_stand_in_keeps_to_its_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = screen.StandIn(tmp_path, hz=2.0, share=0.03)
-    waits: list[float] = []
-    monkeypatch.setattr(app, "set_timer", lambda seconds, _: waits.append(seconds))
-    for spent in (0.001, 0.06):
-        monkeypatch.setattr(screen.time, "thread_time", lambda spent=spent: 10.0 + spent)
-        app.plan(10.0)
-    assert waits == pytest.approx([0.5, 2.0])
+    assert asyncio.run(live()) == run.name
 
 
 def test_the_exit_code_says_whether_the_bars_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,7 +37,7 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
     """`root` holds the runs; `walk` stands in for the shape walk in tests."""
 
     TITLE = "cnn-workbench"
-    CSS_PATH = "workbench.tcss"
+    CSS_PATH = Path(__file__).with_name("workbench.tcss")
     COMMANDS: ClassVar[set["type[Provider] | Callable[[], type[Provider]]"]] = {_commands}
     PLACES: ClassVar[tuple[tuple[str, str], ...]] = (("1", "Models"), ("3", "Train"), ("4", "Runs"))
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-normal"), (140, "-wide")]  # noqa: RUF012
