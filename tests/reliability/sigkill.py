@@ -80,6 +80,7 @@ def trials(
             lost.append({"trial": trial, "killed": moment, "exit_code": code})
     return {
         "profile": profile,
+        "settings": settings,
         "kills": kills,
         "times_each": times_each,
         "seed": seed,

@@ -61,7 +61,7 @@ def test_a_second_reader_takes_the_rows_from_the_index(tmp_path: Path, monkeypat
         make_run(tmp_path, seed=seed)
     settle()
     first = RunStore(tmp_path).runs()
-    monkeypatch.setattr(RunStore, "_read", lambda self, path: pytest.fail(f"{path} was read again"))
+    monkeypatch.setattr(RunStore, "_read", lambda self, name, signature: pytest.fail(f"{name} was read again"))
     assert RunStore(tmp_path).runs() == first
 
 

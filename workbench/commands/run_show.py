@@ -186,6 +186,7 @@ def as_json(run: "Run", events: int) -> dict[str, Any]:
         {
             "run": str(run.path.absolute()),
             **asdict(run.summary),
+            "settings": dict(run.summary.settings),
             "facts": run.facts,
             "events": run.events[-events:] if events else [],
             "damaged_lines": run.damaged,

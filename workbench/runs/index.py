@@ -7,15 +7,13 @@ cache folder where the runs folder cannot be written or is on a network, on whic
 """
 
 import hashlib
-import json
 import math
 import os
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import fields
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ import platformdirs
 
 from workbench.runs.journal import finite
 from workbench.runs.run import cleaned
+from workbench.runs.settings import Settings
 from workbench.runs.summary import Summary
 
 VERSION = 1
@@ -52,36 +51,6 @@ _FIGURES = tuple(number for number, field in enumerate(fields(Summary)) if "floa
 _TAGS = _COLUMNS.index("tags")
 
 Signature = str
-
-
-class Settings(Mapping[str, Any]):
-    """A flat profile that is parsed when somebody looks at it: most rows of a list are never asked."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    @cached_property
-    def _values(self) -> dict[str, Any]:
-        try:
-            values = orjson.loads(self.text)
-        except ValueError:
-            return {}
-        return cleaned(values) if isinstance(values, dict) else {}
-
-    def __getitem__(self, key: str) -> Any:
-        return self._values[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Mapping) and dict(self) == dict(other)
-
-    def __hash__(self) -> int:
-        return hash(self.text)
 
 
 class Index:
@@ -172,19 +141,12 @@ def file_system(path: Path) -> str:
 
 def _encode(summary: Summary) -> tuple[str, str]:
     settings = summary.settings
-    text = settings.text if isinstance(settings, Settings) else _dump(dict(settings))
+    text = settings.text if isinstance(settings, Settings) else Settings(dict(settings)).text
     row = [getattr(summary, name) for name in _COLUMNS]
     for number in _FIGURES:
         if row[number] is not None and not math.isfinite(row[number]):
             row[number] = finite(row[number])
-    return _dump(row), text
-
-
-def _dump(value: Any) -> str:
-    try:
-        return orjson.dumps(value, default=str).decode()
-    except TypeError:  # a number of more than 64 bits in somebody's profile
-        return json.dumps(finite(value), default=str)
+    return orjson.dumps(row).decode(), text
 
 
 def _decode(row: str, settings: str) -> Summary:

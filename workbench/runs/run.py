@@ -211,15 +211,3 @@ def _cleaned(value: Any, depth: int) -> Any:
 def lines(text: str) -> str:
     """A text of several lines, each cleaned."""
     return "\n".join(clean(line) for line in text[:_LONG].splitlines())
-
-
-def flat(settings: dict[str, Any]) -> dict[str, Any]:
-    """A nested profile as `{"optim.lr": 0.1, ...}`; tables further down stay values."""
-    found: dict[str, Any] = {}
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                found[f"{name}.{key}"] = inner
-        else:
-            found[name] = value
-    return found

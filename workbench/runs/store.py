@@ -150,7 +150,7 @@ class RunStore:
             known, signature = self._known.get(name), _signature(f"{self.root}/{name}", now)
             if known and signature and known.signature == signature and not known.summary.live:
                 continue
-            summary = self._read(name)
+            summary = self._read(name, signature)
             if summary is None:
                 gone += [name] if known else []
                 continue
@@ -167,7 +167,7 @@ class RunStore:
             self._index.save(to_save, gone)
         return different
 
-    def _read(self, name: str) -> Summary | None:
+    def _read(self, name: str, signature: Signature) -> Summary | None:
         """The row of a run, read from its files; None where it is none, or no longer there."""
         path = f"{self.root}/{name}"
         facts = read_clean_json(f"{path}/run.json")
@@ -182,7 +182,7 @@ class RunStore:
             ending = read_ending(path)
             state = ended(ending) if ending else state_of(Path(path), None, status, self._heartbeats)
         profile = None if "profile" in facts else Run(Path(path)).profile
-        user = read_user(Path(path)) if os.path.lexists(f"{path}/user.json") else _NOBODY
+        user = _NOBODY if signature.endswith("/-") else read_user(Path(path))
         return summarise(name, facts, status, user, state, profile)
 
     def _turn(self) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.runs.liveness import State
-from workbench.runs.run import flat
+from workbench.runs.settings import Settings
 from workbench.runs.summary import Summary
 from workbench.runs.user import User
 
@@ -20,25 +20,26 @@ def summarise(
 ) -> Summary:
     """The row of a run. `profile`: profile.toml where it was read; else run.json's copy, which is quicker to read,
     with what a later attempt changed."""
-    settings: Mapping[str, Any] = flat(profile if profile is not None else _copy_of_profile(facts, status))
+    kept = profile if profile is not None else _copy_of_profile(facts, status)
+    model, data, training = (_table(kept, section) for section in ("model", "data", "train"))
     last, best, train = _table(status, "last"), _table(status, "best"), _table(status, "train")
     return Summary(
         id=run_id,
         created=_text(facts, "created"),
         state=state.name,
         detail=state.detail,
-        name=_text(settings, "name"),
-        arch=_text(facts, "arch") or _text(settings, "model.arch"),
-        dataset=_text(_table(facts, "data"), "dataset") or _text(settings, "data.dataset"),
-        recipe=_text(settings, "recipe") or _text(settings, "name"),
-        seed=_integer(settings, "seed") if "seed" in settings else _integer(facts, "seed"),
+        name=_text(kept, "name"),
+        arch=_text(facts, "arch") or _text(model, "arch"),
+        dataset=_text(_table(facts, "data"), "dataset") or _text(data, "dataset"),
+        recipe=_text(kept, "recipe") or _text(kept, "name"),
+        seed=_integer(kept, "seed") if "seed" in kept else _integer(facts, "seed"),
         device=_text(facts, "device"),
         host=_text(facts, "host"),
         parent=_text(facts, "parent"),
         parameters=_integer(facts, "parameters"),
         macs=_integer(facts, "macs"),
         epoch=_integer(status, "epoch") or 0,
-        epochs=_integer(status, "epochs") or _integer(settings, "train.epochs"),
+        epochs=_integer(status, "epochs") or _integer(training, "epochs"),
         step=_integer(status, "step") or 0,
         steps=_integer(status, "steps"),
         test_top1=_number(last, "test_top1"),
@@ -59,7 +60,7 @@ def summarise(
         note=user.note_line,
         pinned=user.pinned,
         archived=user.archived,
-        settings=settings,
+        settings=Settings(kept),
     )
 
 
