@@ -137,18 +137,28 @@ def canvas(strokes: Sequence[Stroke], *, width: int, height: int, x: Scale, y: S
             for set_limits, set_ticks, scale in (
                 (plotext.xlim, plotext.xticks, x), (plotext.ylim, plotext.yticks, y)
             ):  # fmt: skip
-                set_limits(scale.low, scale.high)
-                set_ticks([place for place, _ in scale.ticks], [label for _, label in scale.ticks])
-            plotext.scatter([x.low], [y.low], marker=" ")  # without any point there would be no axes
+                set_limits(0.0, 1.0)
+                set_ticks([_part(place, scale) for place, _ in scale.ticks], [label for _, label in scale.ticks])
+            plotext.scatter([0.0], [0.0], marker=" ")  # without any point there would be no axes
             for stroke in strokes:
                 for stretch in _stretches(Line("", stroke.x, stroke.y)):
-                    xs, ys = zip(*decimate(stretch, (x.low, x.high), width), strict=True)
+                    points = [(_part(a, x), _part(b, y)) for a, b in stretch]
+                    xs, ys = zip(*decimate(points, (0.0, 1.0), width), strict=True)
                     put = plotext.plot if stroke.joined else plotext.scatter
                     put(list(xs), list(ys), marker=stroke.marker, color=stroke.color)
             drawn: str = plotext.build()
         finally:
             plotext.clear_figure()
     return drawn.splitlines()
+
+
+def _part(value: float, scale: Scale) -> float:
+    """Where a value lies on an axis: 0 at its low end, 1 at the high one, and never farther off than its length.
+
+    plotext draws every cell on the way to a point, also where nobody sees them: one far away takes all memory.
+    """
+    length = scale.high / 2 - scale.low / 2
+    return min(max((value / 2 - scale.low / 2) / length, -1.0), 2.0) if length > 0 else 0.5
 
 
 def decimate(points: Sequence[Point], x_range: tuple[float, float], columns: int) -> list[Point]:
