@@ -106,3 +106,11 @@ def test_the_directory_holds_facts_profile_and_lock(tmp_path: Path) -> None:
     assert (run.path / "profile.toml").read_text() == "seed = 3\n"
     assert json.loads((run.path / "lock").read_text())["pid"] == os.getpid()
     run.close()
+
+
+@pytest.mark.parametrize("reference", ["a" * 5000 + "/b", "a/" + "b" * 80 + "/" * 5000 + "c", "runs/x\0y", "/" * 9000])
+def test_a_name_that_no_file_system_takes_is_no_run(tmp_path: Path, reference: str) -> None:
+    with pytest.raises(UserError) as refused:
+        find_run(tmp_path, reference)
+    assert "\n" not in str(refused.value)
+    assert "\0" not in str(refused.value)

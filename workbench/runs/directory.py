@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import tempfile
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -82,8 +83,9 @@ def find_run(root: Path, reference: str) -> Path:
     """The run that `reference` means: an id, a unique prefix of one, `last`, or the path of a run directory."""
     if os.sep in reference:
         path = Path(reference)
-        if is_run_id(path.name) and (path / "run.json").is_file():
-            return path
+        with suppress(OSError, ValueError):  # a name that no file system takes
+            if is_run_id(path.name) and (path / "run.json").is_file():
+                return path
         raise UserError(f"{clean(reference, 200)} is not a run directory (it has no run.json)")
     ids = run_ids(root)
     if reference == "last" and ids:

@@ -80,7 +80,7 @@ class Follower:
                 self.damaged += 1
             at = after
         self._offset += end
-        self._before = (self._before + content[:end])[-_FINGERPRINT:]
+        self._before = (self._before + content[max(0, end - _FINGERPRINT) : end])[-_FINGERPRINT:]
         return News(records, restarted, places)
 
     def _is_another(self, found: os.stat_result, descriptor: int) -> bool:

@@ -4,6 +4,7 @@ from typing import Any
 
 from workbench.base.errors import UserError
 from workbench.profile import Profile
+from workbench.runs.settings import flat
 
 FREE = frozenset(
     {
@@ -36,12 +37,12 @@ FREE = frozenset(
 
 def differences(old: Profile, new: Profile) -> dict[str, tuple[Any, Any]]:
     """Each dotted key whose value differs, with the old value and the new one; None where there is none."""
-    return _between(_flat(_settings(old)), _flat(_settings(new)))
+    return _between(flat(_settings(old)), flat(_settings(new)))
 
 
 def changed_since(began: dict[str, Any], now: Profile) -> dict[str, Any]:
     """What differs from run.json's copy of the profile, which is never rewritten: dotted key -> value of today."""
-    return {key: new for key, (_, new) in _between(_flat(began), _flat(_settings(now))).items()} if began else {}
+    return {key: new for key, (_, new) in _between(flat(began), flat(_settings(now))).items()} if began else {}
 
 
 def _between(before: dict[str, Any], after: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -60,13 +61,3 @@ def refuse_another_past(run: str, changed: dict[str, tuple[Any, Any]]) -> None:
 
 def _settings(profile: Profile) -> dict[str, Any]:
     return profile.model_dump(exclude={"extends"}, exclude_none=True)
-
-
-def _flat(settings: dict[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            flat |= {f"{name}.{key}": inner for key, inner in value.items()}
-        else:
-            flat[name] = value
-    return flat
