@@ -65,7 +65,7 @@ def test_another_order_and_none_at_all(queue: Queue) -> None:
 
 
 def test_both_ways_wait_in_one_line(queue: Queue) -> None:
-    """A process of its own does not overtake what waits for a thread of a screen that lives, nor the other way round."""
+    """A process of its own does not overtake what waits for a thread of a screen that lives, nor does a thread."""
     queue.add(order("here"))
     queue.add(order("there", "detached"))
     assert queue.take("detached") is None
@@ -176,12 +176,20 @@ def test_of_many_who_take_each_gets_another(queue: Queue) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    [b"", b"{", b"[]", b'{"schema": 2}', b"\xff", b"[" * 5000, b'{"schema": 1, "owner": 3}', b'{"schema":1,"owner":{},"way":"thread"}'],
-)  # fmt: skip
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"schema": 2}',
+        b"\xff",
+        b"[" * 5000,
+        b'{"schema": 1, "owner": 3}',
+        b'{"schema":1,"owner":{},"way":"thread"}',
+    ],
+)
 def test_a_damaged_order_harms_no_other(queue: Queue, damage: bytes) -> None:
     queue.add(order("bad"))
     (queue.waiting()[0].path / "order.json").write_bytes(damage)
-    (queue.waiting() or [None])  # it is not among them, or it is and has no profile
     queue.add(order("good"))
     assert "good" in labels(queue.waiting())
     taken = queue.take("thread")

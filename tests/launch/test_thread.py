@@ -14,8 +14,8 @@ from workbench.profile import load
 from workbench.runs import journal
 from workbench.runs.reading import read_json
 from workbench.training.loop import Trainer
-from workbench.training.session import resume_run
 from workbench.training.observer import Quiet, StopRequest
+from workbench.training.session import resume_run
 from workbench.tui.launching import Launcher, News, rest_of
 
 SECONDS = 120
@@ -92,6 +92,14 @@ def test_asked_to_stop_it_saves_and_another_goes_on_with_the_same_bits(tmp_path:
     assert resumed.state == "finished"
     expected, found = weights(root, whole.run_id), weights(root, stopped.run_id)
     assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_a_folder_named_from_here(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the run was not known as one, and handed over as if it had not begun."""
+    monkeypatch.chdir(tmp_path)
+    run = ended(started(an_order(tmp_path), Path("runs")))
+    assert (root / run.run_id / "run.json").is_file()
+    assert run.run_id
 
 
 def test_going_on_for_longer(tmp_path: Path, root: Path) -> None:
@@ -212,7 +220,9 @@ def test_left_while_it_is_made_ready_the_order_stays_in_the_queue(
     ready.set()
 
 
-def test_handed_over_the_rest_comes_first_in_the_queue(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_handed_over_the_rest_comes_first_in_the_queue(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     workers: list[Path] = []
     monkeypatch.setattr("workbench.tui.launching.start_worker", lambda root, now="": workers.append(root))
     told = Heard()

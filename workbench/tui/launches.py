@@ -177,13 +177,16 @@ class Launches:
 
         self._app.push_screen(LeaveDialog(self.launcher, live.run_id or live.order.label), answered)
 
-    def finish(self) -> str:
-        """When the screen is gone: see to what is left; a line for the person, empty where there is nothing to say."""
+    def finish(self, cause: str = "the screen was left") -> str:
+        """When the screen is gone: see to what is left; a line for the person, empty where there is nothing to say.
+
+        `cause`: why a run is stopped that is not handed over, for its events.
+        """
         if self._launcher is None:
             return ""
         hand_over = self.ending == "hand over"
         live = self.live
-        self._launcher.stop(hand_over=hand_over)
+        self._launcher.stop(hand_over=hand_over, cause=cause)
         words = self._launcher.finish(hand_over=hand_over)
         if words or live is None:
             return words

@@ -28,9 +28,9 @@ def run(root: Path) -> int:
     prepare_for_workers()
     with stderr_aside(log_path()), ending_on_signals(app) as signals:
         app.run()
-        if signals.number in (signal.SIGHUP, None) and app.launches.live is not None:
+        if signals.number in (signal.SIGHUP, None):
             app.launches.ending = app.launches.ending or "hand over"  # the terminal has gone, or the screen has failed
-        words = _finish(app)
+        words = _finish(app, signals)
     code = PREEMPTED if signals.number in (signal.SIGTERM, signal.SIGUSR2) else app.return_code or 0
     if words:
         _say(words)
@@ -41,10 +41,12 @@ def run(root: Path) -> int:
     return code
 
 
-def _finish(app: Workbench) -> str:
+def _finish(app: Workbench, signals: "Signals") -> str:
     """What becomes of a run in this process; a line for the person."""
     try:
-        return app.launches.finish()
+        if signals.number is None:
+            return app.launches.finish()
+        return app.launches.finish(signal.Signals(signals.number).name)
     except UserError as error:
         return str(error)
 
