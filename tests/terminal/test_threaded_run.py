@@ -1,4 +1,4 @@
-"""A run in a thread of the screen, in a real terminal: quitting, a terminal that goes away, signals, loader processes."""
+"""A run in a thread of the screen, in a real terminal: quitting, a terminal that goes away, signals, loaders."""
 
 import os
 import signal
