@@ -72,11 +72,16 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
         settings_path: Path | None = None,
         walk: "Callable[[str, int], Layer] | None" = None,
         preload: bool = True,
+        attach: str | None = None,
     ) -> None:
-        """`settings_path`: where theme and last screen are kept. `preload`: load torch when nobody types."""
+        """`settings_path`: where theme and last screen are kept. `preload`: load torch when nobody types.
+
+        `attach`: begin on the Train screen, with this run or, where it is empty, with the one it chooses.
+        """
         self.settings = settings or Settings()
         places = {"models": self._models, "train": self._train, "runs": self._runs}
         start = self.settings.screen if self.settings.screen in places else "models"
+        start = "train" if attach is not None else start
         self.DEFAULT_MODE = start  # type: ignore[misc]  # read once, by the line below
         super().__init__()
         for name, make in places.items():
@@ -84,6 +89,7 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
         self.root, self.walk, self.torch = root, walk, TorchLoader()
         self._settings_path, self._preload = settings_path, preload
         self.launches = Launches(self)
+        self._to_watch = attach
         self._running_loop: asyncio.AbstractEventLoop | None = None
         self._typed_at = time.monotonic()
         for theme in THEMES:
@@ -99,6 +105,8 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
         """What may wait until the screen is there."""
         self._running_loop = asyncio.get_running_loop()
         self.call_after_refresh(self._tell_problems)
+        if self._to_watch:
+            self.open_run(self._to_watch)
         self.set_timer(IDLE / 2, self.launches.tell_of_left)
         if self._preload:
             self._idle = self.set_interval(IDLE / 4, self._load_when_idle)

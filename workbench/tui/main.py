@@ -21,10 +21,13 @@ LOG_LIMIT = 1_000_000
 """Bytes after which the log begins anew."""
 
 
-def run(root: Path) -> int:
-    """Show the screen until somebody quits; returns the exit code. `root`: the folder of the runs."""
+def run(root: Path, *, attach: str | None = None) -> int:
+    """Show the screen until somebody quits; returns the exit code. `root`: the folder of the runs.
+
+    `attach`: begin with this run, or, where it is empty, with the one that the Train screen would choose.
+    """
     place = settings_path()
-    app = Workbench(root, load_settings(place), settings_path=place)
+    app = Workbench(root, load_settings(place), settings_path=place, attach=attach)
     prepare_for_workers()
     with stderr_aside(log_path()), ending_on_signals(app) as signals:
         app.run()

@@ -8,6 +8,9 @@ screen = "models"       # where the last session ended; kept by the program
 
 [keys]
 "models.sort" = "o"     # the keys of an action, by its id in docs/keys.md
+
+[notify]                # what tells of a run's end: workbench/notify.py
+bell = true
 """
 
 import os
