@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from test_exact_resume import epochs, profile_of
-from training_helpers import Quiet, fingerprint, load_last, train, write_profile
+from training_helpers import Quiet, fingerprint, load_last, resume, train, write_profile
 
 from workbench.base.errors import UserError
 from workbench.runs import journal
@@ -50,6 +50,29 @@ def test_stop(tmp_path: Path) -> None:
     answer = wait_for_answer(outcome.run, observer.request, 5)
     assert answer is not None
     assert (answer.outcome, answer.text) == ("done", "stop at step 3 (epoch 1)")
+
+
+def test_stop_after_the_epoch_under_way(tmp_path: Path) -> None:
+    observer = Asking(tmp_path / "runs", 3, "stop_after_epoch")
+    outcome = train(write_profile(tmp_path, epochs="4"), tmp_path / "runs", observer=observer)
+    assert (outcome.state, outcome.epochs) == ("stopped", 1)
+    assert "test_top1" in outcome.last
+    [asked] = events(outcome.run, "stop_after_epoch")
+    assert (asked["step"], asked["epoch"]) == (3, 1)
+    answer = wait_for_answer(outcome.run, observer.request, 5)
+    assert answer is not None
+    assert (answer.outcome, answer.text) == ("done", "the run stops when epoch 1 is over")
+    resumed = resume(tmp_path / "runs")  # what was asked of the attempt before is not asked of this one
+    assert (resumed.state, resumed.epochs) == ("finished", 4)
+    plain = train(write_profile(tmp_path, epochs="4"), tmp_path / "plain")
+    assert fingerprint(resumed.run) == fingerprint(plain.run)
+
+
+def test_stop_after_the_epoch_asked_while_it_is_tested_is_now(tmp_path: Path) -> None:
+    observer = Asking(tmp_path / "runs", 2, "stop_after_epoch")  # during the first evaluation
+    profile = write_profile(tmp_path, batch_size="1438", epochs="50")
+    outcome = train(profile, tmp_path / "runs", observer=observer)
+    assert (outcome.state, outcome.epochs) == ("stopped", 1)
 
 
 def test_checkpoint_now(tmp_path: Path) -> None:
