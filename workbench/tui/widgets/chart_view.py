@@ -11,16 +11,20 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.base.plain import ascii_of
 from workbench.base.plot import COLORS, FARTHEST, Scale, Stroke, canvas
 from workbench.base.text import clean
 from workbench.runs.units import clock
 
 Floats = NDArray[np.float64]
 Axis = Literal["epoch", "step", "seconds"]
+Markers = Literal["braille", "block", "ascii"]
 Range = tuple[float, float]
 
 AXES: tuple[Axis, ...] = ("epoch", "step", "seconds")
 AXIS_NAMES = {"epoch": "epoch", "step": "step", "seconds": "time"}
+MARKERS: tuple[Markers, ...] = ("braille", "block", "ascii")
+"""What curves are drawn with: 8 dots a cell, 4 squares, or a `*`, for terminals and fonts that lack the finer ones."""
 SMOOTHINGS = (0.0, 0.6, 0.9, 0.99)
 
 LABELS = 6
@@ -60,6 +64,7 @@ class View:
     """Part of the x axis that is shown; None for all of it, and then it grows with the run."""
     cursor: float | None = None
     """Place on the x axis whose values are read off."""
+    markers: Markers = "braille"
 
     def shown(self, whole: Range) -> Range:
         """The ends of the x axis, where `whole` is all that there is."""
@@ -74,6 +79,10 @@ class View:
         """0, .6, .9, .99, 0 ..."""
         after = [value for value in SMOOTHINGS if value > self.smoothing]
         return replace(self, smoothing=after[0] if after else 0.0)
+
+    def next_markers(self) -> "View":
+        """From fine to coarse and back."""
+        return replace(self, markers=MARKERS[(MARKERS.index(self.markers) + 1) % len(MARKERS)])
 
     def moved(self, by: int, whole: Range, last: float, columns: int) -> "View":
         """The cursor `by` columns on, first at the newest point `last`; past an end the window goes along."""
@@ -124,7 +133,7 @@ class Picture:
 
 def draw(
     series: Sequence[Series], *, ends: Range, smoothing: float = 0.0, log: bool = False, axis: Axis = "epoch",
-    width: int, height: int,
+    width: int, height: int, markers: Markers = "braille",
 ) -> Picture:  # fmt: skip
     """The series between `ends` of the x axis. Smoothed ones lie on what they were made from."""
     if width < SMALLEST[0] or height < SMALLEST[1] or not ends[0] < ends[1]:
@@ -138,8 +147,15 @@ def draw(
     y = (log_scale if log else linear_scale)(float(values.min()), float(values.max()), max(2, (height - 2) // 2))
     x = x_scale(ends, axis, max(2, columns // 12))
     strokes = [stroke for one in known for stroke in strokes_of(one, ends, smoothing, columns)]
-    rows = canvas(strokes, width=width, height=height, x=x, y=y)
-    return Picture(tuple(rows), ends, columns)
+    rows = canvas([in_markers(stroke, markers) for stroke in strokes], width=width, height=height, x=x, y=y)
+    return Picture(tuple(map(ascii_of, rows)) if markers == "ascii" else tuple(rows), ends, columns)
+
+
+def in_markers(stroke: Stroke, markers: Markers) -> Stroke:
+    """A stroke of braille dots or a mark, as `canvas` draws it in other markers."""
+    kinds = {"block": {"braille": "hd"}, "ascii": {"braille": "*", "hd": "*"}}.get(markers, {})
+    marker = kinds.get(stroke.marker, stroke.marker)
+    return replace(stroke, marker=ascii_of(marker) if markers == "ascii" else marker)
 
 
 def strokes_of(one: Series, ends: Range, smoothing: float, columns: int) -> list[Stroke]:
