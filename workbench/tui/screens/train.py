@@ -273,7 +273,7 @@ class TrainScreen(Looking):
         for alert in look.alerts:
             if (look.run, alert.kind) not in self._told:
                 self._told.add((look.run, alert.kind))
-                if alert.kind == ended:
+                if alert.kind in (ended, "stopping"):  # of which the trainer's answer has told
                     continue
                 self.notify(alert.text, title=look.run, severity="warning" if alert.serious else "information",
                             markup=False)  # fmt: skip
