@@ -122,6 +122,30 @@ def test_pause_and_resume_change_nothing(tmp_path: Path) -> None:
     assert fingerprint(outcome.run) == fingerprint(plain.run)
 
 
+def test_a_paused_run_that_saves_is_still_paused(tmp_path: Path) -> None:
+    observer = Asking(tmp_path / "runs", 3, "pause")
+    states: list[object] = []
+
+    def save_and_go_on() -> None:
+        deadline = time.monotonic() + 30
+        while not states and time.monotonic() < deadline:
+            for name in run_ids(tmp_path / "runs"):
+                run = tmp_path / "runs" / name
+                if read_json(run / "status.json").get("state") == "paused":
+                    wait_for_answer(run, ask(run, "checkpoint"), 10)
+                    states.append(read_json(run / "status.json").get("state"))
+                    ask(run, "resume")
+                    return
+            time.sleep(0.01)
+
+    helper = threading.Thread(target=save_and_go_on)
+    helper.start()
+    outcome = train(write_profile(tmp_path), tmp_path / "runs", observer=observer)
+    helper.join()
+    assert states == ["paused"]
+    assert outcome.state == "finished"
+
+
 def test_a_request_in_a_run_of_one_step_an_epoch(tmp_path: Path) -> None:
     observer = Asking(tmp_path / "runs", 2, "stop")  # during the first evaluation
     profile = write_profile(tmp_path, batch_size="1438", epochs="50")

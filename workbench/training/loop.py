@@ -494,7 +494,7 @@ class Trainer:
         state = self.state
         self.run.status(
             force=force,
-            state="running",
+            state="paused" if self.paused else "running",
             epoch=state.epoch,
             epochs=self.profile.train.epochs,
             step=state.step,
