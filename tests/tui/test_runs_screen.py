@@ -444,6 +444,26 @@ def test_nothing_is_looked_at_while_the_screen_is_hidden(root: Path, monkeypatch
     told(root, story)
 
 
+def test_a_terminal_without_focus_is_looked_for_less_often(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs_view, "WATCH_SECONDS", 0.02)
+
+    async def story(one: Story) -> None:
+        app = one.app
+        looks: list[object] = []
+        monkeypatch.setattr(app.runs, "look", lambda **told: looks.append(told))
+        await asyncio.sleep(0.5)
+        usual = len(looks)
+        app.app_focus = False
+        del looks[:]
+        await asyncio.sleep(0.5)
+        assert len(looks) <= usual / 2
+        del looks[:]
+        app.app_focus = True
+        await one.until(lambda: looks)
+
+    told(root, story)
+
+
 def test_the_rows_are_written_to_a_file_that_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(root.parent)
 

@@ -5,7 +5,9 @@ screen measures what it takes itself, and lengthens its interval until that is u
 """
 
 import math
+import time
 from dataclasses import dataclass
+from typing import Any
 
 SHARE = 0.03
 """Of a core, at most, while a run trains in this process."""
@@ -56,6 +58,15 @@ class Moment:
     """Whether a run trains in this process."""
     away: bool = False
     """Whether the terminal has lost the focus."""
+
+
+def moment_of(app: Any, beside: float) -> Moment:
+    """This moment for a screen of `app`; to be called in the thread that draws.
+
+    `beside`: seconds of a core that the screen's other threads have taken so far.
+    """
+    spare = bool(getattr(app, "has_threaded_run", False))
+    return Moment(time.monotonic(), time.thread_time() + beside, spare=spare, away=not app.app_focus)
 
 
 class Beat:

@@ -4,7 +4,6 @@ All that is shown is read from the run's directory by a thread (`looker`), at mo
 nothing of files itself.
 """
 
-import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from workbench.base.plain import ascii_of
 from workbench.base.text import clean
 from workbench.tui.log_tail import LOG_LINES
 from workbench.tui.looker import Answer, Looker
-from workbench.tui.pace import Beat, Moment
+from workbench.tui.pace import Beat, moment_of
 from workbench.tui.run_lines import alert_lines, chart_title, facts, head, progress
 from workbench.tui.screens.runs_dialogs import Prompt
 from workbench.tui.screens.train_actions import ACTIONS, CSS, WHERE
@@ -153,10 +152,7 @@ class TrainScreen(Looking):
 
     def _tick(self) -> None:
         """What the clock asks for: a look, unless looking costs a run of this process too much, or nobody looks."""
-        looked = self._looker.busy if self._looker else 0.0
-        spare = bool(getattr(self.app, "has_threaded_run", False))
-        moment = Moment(time.monotonic(), time.thread_time() + looked, spare=spare, away=not self.app.app_focus)
-        if self._beat.due(moment):
+        if self._beat.due(moment_of(self.app, self._looker.busy if self._looker else 0.0)):
             self.ask()
 
     def _focus_is_back(self, focus: bool) -> None:
