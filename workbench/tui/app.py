@@ -16,6 +16,7 @@ from textual.screen import Screen
 from workbench.base.errors import did_you_mean
 from workbench.base.text import clean
 from workbench.tui.actions import Action, WithActions
+from workbench.tui.ends import TellsEnds
 from workbench.tui.launches import Launches
 from workbench.tui.settings import Settings, remember
 from workbench.tui.themes import DARK, THEMES
@@ -37,7 +38,7 @@ def _commands() -> "type[Provider]":
     return ActionCommands
 
 
-class Workbench(WithActions, App[None], inherit_bindings=False):
+class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
     """`root` holds the runs; `walk` stands in for the shape walk in tests."""
 
     TITLE = "cnn-workbench"
@@ -243,10 +244,15 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
 
         return RunsScreen()
 
+    def keep_setting(self, key: str, value: str) -> None:
+        """For now and for the next time."""
+        setattr(self.settings, key, value)
+        if self._settings_path:
+            remember(self._settings_path, key, value)
+
     def _take_theme(self, name: str) -> None:
         self.theme = name
-        if self._settings_path:
-            remember(self._settings_path, "theme", name)
+        self.keep_setting("theme", name)
 
     def _tell_problems(self) -> None:
         """One line each; a misspelt setting is not worth more than that."""

@@ -119,20 +119,13 @@ class Launches:
             app.busy = news.text
         elif news.kind == "began":
             app.busy = ""
+            app.watch_run(app.root / news.run)
             if news.shown and len(app.screen_stack) == 1:
                 app.open_run(news.run)
             else:
                 app.notify(f"{news.run} has begun", markup=False)
         else:
-            app.busy = ""
-            self._tell_of_end(news)
-
-    def _tell_of_end(self, news: "News") -> None:
-        """The Train screen tells of the run that it shows."""
-        look = getattr(self._app.screen_stack[0], "look", None)
-        if getattr(look, "run", "") != news.run:
-            self._app.bell()
-            self._app.notify(news.text, title=news.run, markup=False)
+            app.busy = ""  # the app tells of the end of every run that it has watched
 
     def tell_of_left(self) -> None:
         """What a screen that is no more has left waiting is not trained by itself: somebody may not expect it."""

@@ -4,6 +4,7 @@ theme = "dark"          # dark, light, clear (for every kind of colour vision), 
 animation = "none"      # none, basic, full
 hz = 2                  # how often a second a live run is drawn anew
 launch = "thread"       # or "detached": how a run is started unless one says otherwise
+markers = "braille"     # what curves are drawn with: braille, block, ascii (then signs are too)
 screen = "models"       # where the last session ended; kept by the program
 
 [keys]
@@ -24,8 +25,13 @@ from typing import Any
 
 from workbench.base.errors import did_you_mean
 from workbench.base.text import clean
+from workbench.notify import Notify, read_notify
 
-WORDS = {"animation": ("none", "basic", "full"), "launch": ("thread", "detached")}
+WORDS = {
+    "animation": ("none", "basic", "full"),
+    "launch": ("thread", "detached"),
+    "markers": ("braille", "block", "ascii"),
+}
 """Settings that take only some words."""
 HZ = (0.2, 10.0)
 
@@ -39,7 +45,9 @@ class Settings:
     hz: float = 2.0
     """Of 0.2 to 10."""
     launch: str = "thread"
+    markers: str = "braille"
     screen: str = "models"
+    notify: Notify = Notify()
     keys: dict[str, str] = field(default_factory=dict)
     """Action id -> keys, separated by commas."""
     problems: list[str] = field(default_factory=list)
@@ -71,6 +79,10 @@ def read_settings(found: Mapping[str, Any], name: str) -> Settings:
     for key, value in found.items():
         if key not in known:
             problem = f'unknown setting "{key}"{did_you_mean(key, known)}'
+        elif key == "notify" and isinstance(value, Mapping):
+            settings.notify, problems = read_notify(value)
+            settings.problems += [clean(f"{name}: {problem}", 200) for problem in problems]
+            continue
         elif problem := _wrong(key, value):
             problem = f"{key}: {problem} (got {value!r})"
         else:
@@ -85,6 +97,8 @@ def _wrong(key: str, value: Any) -> str:
     if key == "hz":
         fits = isinstance(value, int | float) and not isinstance(value, bool) and HZ[0] <= value <= HZ[1]
         return "" if fits else f"must be a number from {HZ[0]:g} to {HZ[1]:g}"
+    if key == "notify":
+        return "must be a table of lines like bell = true"
     if key == "keys":
         fits = isinstance(value, dict) and all(isinstance(keys, str) and keys for keys in value.values())
         return "" if fits else 'must be a table of lines like "models.sort" = "o"'
