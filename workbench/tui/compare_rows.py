@@ -138,8 +138,8 @@ def _name(group: Sequence[Seen]) -> str:
     """`resnet18`; of a band `resnet18 base, 3 seeds`."""
     if len(group) == 1:
         return clean(group[0].label, 40)
-    one = group[0].summary
-    words = " ".join(dict.fromkeys(filter(None, (one.arch, one.recipe))))
+    shared = [{one.summary.arch for one in group}, {one.summary.recipe for one in group}]  # one may tell the seed
+    words = " ".join(dict.fromkeys(name for names in shared if len(names) == 1 for name in names if name))
     return clean(f"{words or group[0].label}, {len(group)} seeds", 60)
 
 
@@ -243,11 +243,12 @@ def key_columns(sight: Sight, rows: Sequence[KeyRow], width: int, baseline: str,
     """The key, then a column a run; where there is no room for all, the runs from `first` on stay."""
     count = len(sight.runs)
     limit = _room(width - max((len(row.key) for row in rows), default=0), count)
-    columns = [Column[Any]("key", "key", "number", lambda row: row.key, 1000, lambda row: row.key)]
+    # of this kind: at the left, and never narrower than what is in it
+    columns = [Column[Any]("key", "key", "flag", lambda row: row.key, 1000, lambda row: row.key)]
     for place, one in enumerate(sight.runs):
         title = f"{'Δ' if one.id == baseline else ''}{one.letter} {one.label}"
         rank = 900 - (place - first) % max(count, 1)
-        columns.append(Column(one.letter, clean(title, limit), "text", _value_at(place), rank, _value_at(place)))
+        columns.append(Column(one.letter, clean(title, limit), "flag", _value_at(place), rank, _value_at(place)))
     return columns
 
 
