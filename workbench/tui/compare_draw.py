@@ -72,7 +72,8 @@ def draw_runs(
     if width < SMALLEST[0] or height < SMALLEST[1] or not ends[0] < ends[1]:
         return Picture()
     columns = width - LABELS - 1
-    curves = [_curve(line, line.y, log) for line in lines]
+    whole = [_curve(line, line.y, log) for line in lines]
+    curves = [thinned(one, ends, columns) for one in whole]
     bands = [(line, *_edges(line, log)) for line in lines if line.band is not None]
     inside = [within(one, ends).y for one in (*curves, *(edge for _, low, high in bands for edge in (low, high)))]
     values = np.concatenate(inside or [np.empty(0)])
@@ -87,12 +88,26 @@ def draw_runs(
     if smoothing and len(lines) <= MOST_RAW:
         raw = [within(one, ends) for one in curves]
         strokes += [Stroke(one.x.tolist(), one.y.tolist(), "·", RAW_COLOR) for one in raw]
-    shown = [smoothed(one, smoothing, ends, columns) if smoothing else one for one in curves]
+    shown = [smoothed(within(one, ends), smoothing, ends, columns) for one in whole] if smoothing else curves
     strokes += [_dashes(one, line.number, ends, columns) for line, one in zip(lines, shown, strict=True)]
     for place, (line, one) in enumerate(zip(lines, shown, strict=True)):
         strokes.append(_letters(one, line, ends, columns, first=place * LETTER_COLUMNS // max(len(lines), 1)))
     rows = canvas(strokes, width=width, height=height, x=x_scale(ends, axis, max(2, columns // 12)), y=y)
     return Picture(tuple(rows), ends, columns)
+
+
+def thinned(one: Series, ends: Range, columns: int) -> Series:
+    """Of a bounded series with many points the lowest and the highest of each column, and the last of all."""
+    if one.x.size <= 4 * columns:
+        return one
+    inside = within(Series(one.label, *_sorted(one)), ends)
+    x, y = inside.x, inside.y
+    if not x.size:
+        return inside
+    places = np.clip((x - ends[0]) / (ends[1] - ends[0]) * columns, 0, columns - 1).astype(int)
+    first = np.flatnonzero(np.diff(places, prepend=-1))
+    sides = np.stack([np.fmin.reduceat(y, first), np.fmax.reduceat(y, first)], axis=1)  # NaN where a column has none
+    return replace(one, x=np.append(np.repeat(x[first], 2), x[-1]), y=np.append(sides.ravel(), y[-1]))
 
 
 def _curve(line: RunLine, y: Floats, log: bool) -> Series:

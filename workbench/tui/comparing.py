@@ -103,6 +103,8 @@ class Comparer:
     def __init__(self, root: Path) -> None:
         self._store = RunStore(root)
         self._runs: dict[str, Run] = {}
+        self._summaries: dict[str, Summary] = {}
+        """Of each run as it was when it was last different."""
         self._gone: set[str] = set()
         self._reader = EvaluationReader()
         self._evaluations: dict[str, Evaluations] = {}
@@ -116,6 +118,9 @@ class Comparer:
         news = wish.again or list(self._runs) != list(wish.runs)
         self._runs = {run_id: self._runs.get(run_id) or self._store.run(run_id) for run_id in wish.runs}
         self._gone &= self._runs.keys()
+        for kept in (self._summaries, self._points, self._evaluations):
+            for run_id in kept.keys() - self._runs.keys():
+                del kept[run_id]
         for run_id in self._runs:
             news = self._refresh(run_id) or news
         if wish.evaluations:
@@ -128,10 +133,13 @@ class Comparer:
         if run.path.is_dir():
             self._gone.discard(run_id)
             news = run.refresh() or was_gone
-            if news:
+            if news or run_id not in self._summaries:
+                self._summaries[run_id] = run.summary
                 self._points.pop(run_id, None)
             return news
         self._gone.add(run_id)
+        if run_id not in self._summaries:
+            self._summaries[run_id] = run.summary
         return not was_gone
 
     def _evaluate(self) -> bool:
@@ -145,7 +153,7 @@ class Comparer:
         runs = list(self._runs.values())
         metrics = metrics_of(runs)
         wish = replace(wish, metric=wish.metric or next(iter(metrics), FIRST[0]))
-        summaries = [run.summary for run in runs]
+        summaries = [self._summaries[run_id] for run_id in self._runs]
         profiles = tuple(summary.settings for summary in summaries)
         axis = wish.view.axis
         seen = tuple(

@@ -124,6 +124,7 @@ class CompareView(WithActions, Screen[None]):
         hz: float = self._hz_given or getattr(getattr(self.app, "settings", None), "hz", HZ) or HZ
         self._timer = self.set_interval(1 / hz, self.ask)
         self.call_after_refresh(self.ask, again=True)
+        self.show_all()
 
     def on_unmount(self) -> None:
         """No more looking."""
@@ -157,6 +158,8 @@ class CompareView(WithActions, Screen[None]):
             self.sight, self.rows, self.baseline = None, [], chosen[0] if chosen else ""
             self.turn = self.evaluation = self.top = self.first_key_run = 0
         self.set_class(not chosen, "-empty")
+        if self.is_mounted:
+            self.show_all()
         self.call_after_refresh(self.ask, again=True)
 
     # Asking the thread, and what comes back
@@ -210,7 +213,7 @@ class CompareView(WithActions, Screen[None]):
         """What there is to show, in the pane that is shown."""
         sight = self.sight
         if sight is None:
-            self.query_one(TopLine).status = ""
+            self.query_one(TopLine).status = f"reading {len(self.wish.runs)} runs" if self.wish.runs else ""
             return
         self._put("tabs", self._tabs())
         if self.pane == "curves":
