@@ -322,7 +322,7 @@ def test_every_run_has_its_letter_on_its_curve_and_at_its_end() -> None:
 def test_curves_alike_in_all_but_their_number_look_different_without_colour() -> None:
     x = np.arange(1.0, 31.0)
     drawn = {plot([RunLine("A", number, x, x)]) for number in range(len(PATTERNS))}
-    assert len(drawn) == len(PATTERNS) == len({sample(number, 12) for number in range(8)}) == 8
+    assert len(drawn) == len(PATTERNS) == len({sample(number) for number in range(8)}) == 8
 
 
 def test_one_point_and_points_between_gaps_can_be_seen() -> None:
@@ -338,6 +338,18 @@ def test_a_band_is_shaded_between_its_edges() -> None:
     widths = [row.count("░") for row in rows if "░" in row]
     assert max(widths[1:-1]) > 60
     assert widths[0] < 30  # where only the third run was, until its end
+
+
+def test_a_smoothed_mean_stays_within_its_smoothed_band() -> None:
+    x = np.arange(0.0, 31.0)
+    made = band([(x, x * x), (x, x * x + 1.0)])
+    none = RunLine("B", 1, np.empty(0), np.empty(0))  # with three of them nothing is drawn below smoothed curves
+    line = RunLine("A", 0, made.x, made.mean, made)
+    picture = draw_runs([line, none, none, none], ends=(0.0, 30.0), axis="epoch", smoothing=0.99, width=90, height=20)
+    last = [ESCAPE.sub("", row)[-1] for row in picture.rows[:-2]]
+    marked = [row for row, mark in enumerate(last) if mark in "A░"]
+    assert "A" in last
+    assert max(marked) - min(marked) <= 1
 
 
 def test_eight_long_runs_are_drawn_at_once_and_no_spike_is_lost() -> None:

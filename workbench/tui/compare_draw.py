@@ -32,8 +32,8 @@ from workbench.tui.widgets.chart_view import (
 
 RUN_COLORS = (*COLORS, 94)
 """Of the 256; the eighth is a brown."""
-PATTERNS = ((1, 0), (4, 2), (1, 1), (2, 2), (6, 1, 1, 1), (1, 3), (3, 1, 1, 1, 1, 1), (5, 3))
-"""Columns drawn and left out in turn."""
+PATTERNS = ((1, 0), (4, 2), (1, 1), (2, 2), (3, 1, 1, 1), (1, 3), (2, 1), (5, 3))
+"""Columns drawn and left out in turn; the first six of each differ from those of all others."""
 SHADES = "░·▒:"
 """Of the first band, the second, ...: of eight runs there are four at most."""
 LETTER_COLUMNS = 16
@@ -81,14 +81,18 @@ def draw_runs(
     if not values.size:
         return Picture()
     y = (log_scale if log else linear_scale)(float(values.min()), float(values.max()), max(2, (height - 2) // 2))
+
+    def eased(one: Series) -> Series:
+        return smoothed(within(one, ends), smoothing, ends, columns) if smoothing else one
+
     strokes = [
-        _shading(line, low, high, ends, columns, SHADES[number % len(SHADES)])
+        _shading(line, eased(low), eased(high), ends, columns, SHADES[number % len(SHADES)])
         for number, (line, low, high) in enumerate(bands)
     ]
     if smoothing and len(lines) <= MOST_RAW:
         raw = [within(one, ends) for one in curves]
         strokes += [Stroke(one.x.tolist(), one.y.tolist(), "·", RAW_COLOR) for one in raw]
-    shown = [smoothed(within(one, ends), smoothing, ends, columns) for one in whole] if smoothing else curves
+    shown = [eased(one) for one in (whole if smoothing else curves)]  # a mean is of all points
     strokes += [_dashes(one, line.number, ends, columns) for line, one in zip(lines, shown, strict=True)]
     for place, (line, one) in enumerate(zip(lines, shown, strict=True)):
         strokes.append(_letters(one, line, ends, columns, first=place * LETTER_COLUMNS // max(len(lines), 1)))

@@ -96,17 +96,22 @@ def rows_of(sight: Sight, hidden: frozenset[str], place: float | None, baseline:
     return [_row(sight, group, hidden, place, base) for group in members]
 
 
+def _shown(group: Sequence[Seen], hidden: frozenset[str]) -> Sequence[Seen]:
+    """Those that count: of a band whose runs are hidden in part, the others."""
+    return [one for one in group if one.id not in hidden] or group
+
+
 def _row(
     sight: Sight, group: Sequence[Seen], hidden: frozenset[str], place: float | None, base: Sequence[Seen]
 ) -> CompareRow:
     metric, axis = sight.wish.metric, sight.wish.view.axis
     kind, better = kind_of(metric), better_of(metric)
-    shown = [one for one in group if one.id not in hidden] or list(group)
+    shown, is_base = _shown(group, hidden), group is base
+    base = _shown(base, hidden)
     readings = _readings(shown, axis, place)
     values = [reading.value for reading in readings if reading is not None]
     bests = [best for one in shown if (best := best_of(one.points, better)) is not None]
     near = "≈" if any(one.points.thinned for one in shown) and values else ""
-    is_base = group is base
     base_values = [reading.value for reading in _readings(base, axis, place) if reading is not None]
     base_bests = [best[0] for one in base if (best := best_of(one.points, better)) is not None]
     times = [reading.seconds for reading in readings if reading is not None]

@@ -20,6 +20,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from workbench.base.text import clean
+from workbench.runs.compare import MOST
 from workbench.tui.actions import WithActions
 from workbench.tui.asker import Asker
 from workbench.tui.compare_draw import color_of, sample
@@ -150,8 +151,11 @@ class CompareView(WithActions, Screen[None]):
         self.call_after_refresh(self.show_all)
 
     def open_runs(self, runs: Sequence[str]) -> None:
-        """Compare these, the first as the baseline."""
+        """Compare these, two to eight, the first as the baseline."""
         chosen = tuple(dict.fromkeys(runs))
+        if len(chosen) == 1 or len(chosen) > MOST:
+            self.notify(f"compare takes 2 to {MOST} runs (got {len(chosen)})", severity="error", markup=False)
+            return
         if chosen != self.wish.runs:
             view = replace(self.wish.view, window=None, cursor=None)
             self.wish = replace(self.wish, runs=chosen, view=view, hidden=frozenset(), metric="", band=False)
