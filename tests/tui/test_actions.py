@@ -12,12 +12,13 @@ from workbench.tui.actions import bindings, method_name, prints, sign
 from workbench.tui.app import Workbench
 from workbench.tui.help import fitting, keys_page
 from workbench.tui.keys import TABLES, all_actions
+from workbench.tui.screens.compare import CompareScreen
 from workbench.tui.screens.models import ModelsScreen
 from workbench.tui.screens.runs import RunsScreen
 from workbench.tui.screens.train import TrainScreen
 from workbench.tui.widgets.layer_tree import LayerTree
 
-OWNERS = (Workbench, ModelsScreen, LayerTree, TrainScreen, RunsScreen)
+OWNERS = (Workbench, ModelsScreen, LayerTree, TrainScreen, RunsScreen, CompareScreen)
 
 
 @pytest.mark.parametrize("owner", OWNERS, ids=lambda owner: owner.__name__)
@@ -31,7 +32,9 @@ def test_ids_are_unique() -> None:
     assert [name for name, count in counted.items() if count > 1] == []
 
 
-@pytest.mark.parametrize("screen", [ModelsScreen, TrainScreen, RunsScreen], ids=lambda screen: screen.__name__)
+@pytest.mark.parametrize(
+    "screen", [ModelsScreen, TrainScreen, RunsScreen, CompareScreen], ids=lambda screen: screen.__name__
+)
 def test_no_key_means_two_things_on_a_screen(screen: type) -> None:
     keys = Counter(key for action in (*screen.ACTIONS, *Workbench.ACTIONS) for key in action.keys)
     assert [key for key, count in keys.items() if count > 1] == []

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -46,7 +46,9 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
     """What is being made ready, for the first line of every screen; empty for nothing."""
     CSS_PATH = Path(__file__).with_name("workbench.tcss")
     COMMANDS: ClassVar[set["type[Provider] | Callable[[], type[Provider]]"]] = {_commands}
-    PLACES: ClassVar[tuple[tuple[str, str], ...]] = (("1", "Models"), ("3", "Train"), ("4", "Runs"))
+    PLACES: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("1", "Models"), ("3", "Train"), ("4", "Runs"), ("5", "Compare"),
+    )  # fmt: skip
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-normal"), (140, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (16, "-low"), (30, "-tall")]  # noqa: RUF012
     ENABLE_COMMAND_PALETTE = False  # Textual's own key for it; ours is in the table
@@ -54,6 +56,7 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
         Action("app.models", ("1",), "Models", "The networks: card, shape walk, source.", shown=False),
         Action("app.train", ("3",), "Train", "A run as it is trained: curves, figures, events.", shown=False),
         Action("app.runs", ("4",), "Runs", "All runs as a table.", shown=False),
+        Action("app.compare", ("5",), "Compare", "Marked runs side by side: curves, keys, confusions.", shown=False),
         Action("app.help", ("question_mark", "f1"), "help", "The keys that work here."),
         Action("app.palette", ("colon", "ctrl+p"), "palette", "Find an action by its name.", shown=False),
         Action("app.queue", ("Q",), "queue", "What is trained, and what waits for its turn.", shown=False),
@@ -80,7 +83,7 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
         `attach`: begin on the Train screen, with this run or, where it is empty, with the one it chooses.
         """
         self.settings = settings or Settings()
-        places = {"models": self._models, "train": self._train, "runs": self._runs}
+        places = {"models": self._models, "train": self._train, "runs": self._runs, "compare": self._compare}
         start = self.settings.screen if self.settings.screen in places else "models"
         start = "train" if attach is not None else start
         self.DEFAULT_MODE = start  # type: ignore[misc]  # read once, by the line below
@@ -150,6 +153,10 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
         """Go to the Runs screen with this filter."""
         self.go("runs", lambda screen: screen.see(replace(screen.view, filter=query, by=())))
 
+    def compare(self, run_ids: Sequence[str]) -> None:
+        """Go to the Compare screen, with two to eight runs; the first is the baseline."""
+        self.go("compare", lambda screen: screen.open_runs(run_ids))
+
     def go(self, mode: str, then: Callable[[Any], object] | None = None) -> None:
         """To another screen; `then` is called with it when it is there."""
         self.call_later(self._go, mode, then)
@@ -165,6 +172,10 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
     def act_runs(self) -> None:
         """Screen 4."""
         self.go("runs")
+
+    def act_compare(self) -> None:
+        """Screen 5."""
+        self.go("compare")
 
     def act_help(self) -> None:
         """The keys of the screen, and those that hold everywhere."""
@@ -243,6 +254,11 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
         from workbench.tui.screens.runs import RunsScreen
 
         return RunsScreen()
+
+    def _compare(self) -> Screen[Any]:
+        from workbench.tui.screens.compare import CompareScreen
+
+        return CompareScreen(self.root, self.settings.hz)
 
     def keep_setting(self, key: str, value: str) -> None:
         """For now and for the next time."""

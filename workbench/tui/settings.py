@@ -47,7 +47,7 @@ class Settings:
     launch: str = "thread"
     markers: str = "braille"
     screen: str = "models"
-    notify: Notify = Notify()
+    notify: Notify = field(default_factory=Notify)
     keys: dict[str, str] = field(default_factory=dict)
     """Action id -> keys, separated by commas."""
     problems: list[str] = field(default_factory=list)
