@@ -82,6 +82,11 @@ class WithActions:
             cls.BINDINGS = [*cls.__dict__.get("BINDINGS", []), *bindings(own)]  # type: ignore[attr-defined]
         super().__init_subclass__(**kwargs)
 
+    def _compositor_refresh(self) -> None:
+        """Textual draws a screen while it is still put together, and throws that picture away: a tenth of the start."""
+        if not self.app._batch_count:  # type: ignore[attr-defined]
+            super()._compositor_refresh()  # type: ignore[misc]
+
     def may(self, action_id: str) -> bool | None:
         """Whether it can be done now; None shows it greyed out in the footer."""
         return True

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import events
 from textual.app import App
 from textual.command import CommandPalette
+from textual.geometry import Size
 from textual.screen import Screen
 
 from workbench.base.errors import did_you_mean
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from textual.command import Provider
 
     from workbench.inspect.layer import Layer
+
+Breakpoints = list[tuple[int, str]]
 
 IDLE = 2.0
 """Seconds without a key after which torch is loaded, so that a shape walk need not wait for it."""
@@ -172,7 +175,10 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
     def _models(self) -> Screen[Any]:
         from workbench.tui.screens.models import ModelsScreen
 
-        return ModelsScreen(self.root, self.torch, self.walk)
+        screen = ModelsScreen(self.root, self.torch, self.walk)
+        # Before there is anything in it: a class that comes with the first layout has every widget styled once more.
+        screen.set_classes(classes_for(self.size, self.HORIZONTAL_BREAKPOINTS, self.VERTICAL_BREAKPOINTS))
+        return screen
 
     def _train(self) -> Screen[Any]:
         from workbench.tui.screens.train import TrainScreen
@@ -205,3 +211,11 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
         if time.monotonic() - self._typed_at >= IDLE:
             self._idle.stop()
             self.torch.start()
+
+
+def classes_for(size: Size, columns: Breakpoints, rows: Breakpoints) -> list[str]:
+    """The classes that Textual gives a screen of this size."""
+    return [
+        next((name for least, name in sorted(breakpoints, reverse=True) if length >= least), "")
+        for length, breakpoints in zip(size, (columns, rows), strict=True)
+    ]
