@@ -111,6 +111,7 @@ def _main_command(arguments: list[str]) -> int:
     parser.add_argument("--fork", metavar="RUN", help="start a new run from the profile of another one")
     parser.add_argument("--weights", choices=("best", "last", "none"), default="none",
                         help="with --fork: begin with the weights of its checkpoint (default: none)")  # fmt: skip
+    parser.add_argument("--parent", metavar="RUN", default="", help=argparse.SUPPRESS)  # the screen's: a form's run
     add_runs(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object about the run on stdout at the end")
     add_options(parser)
@@ -142,7 +143,7 @@ def _main_command(arguments: list[str]) -> int:
     check_schedule(resolved)
     from workbench.headless import train
 
-    return train(resolved, root, as_json=options.json)
+    return train(resolved, root, as_json=options.json, parent=options.parent or None)
 
 
 def _profile_command(arguments: list[str]) -> int:

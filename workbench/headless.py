@@ -30,13 +30,13 @@ LINE_SECONDS = 10.0
 REDRAW_SECONDS = 0.1
 
 
-def train(resolved: Resolved, root: Path, *, as_json: bool) -> int:
-    """`cnn-workbench --headless --profile ...`; returns the exit code."""
+def train(resolved: Resolved, root: Path, *, as_json: bool, parent: str | None = None) -> int:
+    """`cnn-workbench --headless --profile ...`; returns the exit code. `parent`: the run that the profile is from."""
 
     def run(observer: "Observer", stop: Any) -> "Outcome":
         from workbench.training.session import start_run  # torch takes seconds, and mistakes are told before
 
-        return start_run(resolved, root, observer, stop)
+        return start_run(resolved, root, observer, stop, parent=parent)
 
     return _attend(run, as_json=as_json)
 

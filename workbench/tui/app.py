@@ -1,5 +1,6 @@
 """The app: its screens by digit, themes, help and palette, and what screens ask of it."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,11 +11,13 @@ from textual import events
 from textual.app import App
 from textual.command import CommandPalette
 from textual.geometry import Size
+from textual.reactive import reactive
 from textual.screen import Screen
 
 from workbench.base.errors import did_you_mean
 from workbench.base.text import clean
 from workbench.tui.actions import Action, WithActions
+from workbench.tui.launches import Launches
 from workbench.tui.settings import Settings, remember
 from workbench.tui.themes import DARK, THEMES
 from workbench.tui.torch_loader import TorchLoader
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from textual.command import Provider
 
     from workbench.inspect.layer import Layer
+    from workbench.profile import Resolved
 
 Breakpoints = list[tuple[int, str]]
 
@@ -40,6 +44,8 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
     """`root` holds the runs; `walk` stands in for the shape walk in tests."""
 
     TITLE = "cnn-workbench"
+    busy: reactive[str] = reactive("", init=False)
+    """What is being made ready, for the first line of every screen; empty for nothing."""
     CSS_PATH = Path(__file__).with_name("workbench.tcss")
     COMMANDS: ClassVar[set["type[Provider] | Callable[[], type[Provider]]"]] = {_commands}
     PLACES: ClassVar[tuple[tuple[str, str], ...]] = (("1", "Models"), ("3", "Train"), ("4", "Runs"))
@@ -52,6 +58,7 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
         Action("app.runs", ("4",), "Runs", "All runs as a table.", shown=False),
         Action("app.help", ("question_mark", "f1"), "help", "The keys that work here."),
         Action("app.palette", ("colon", "ctrl+p"), "palette", "Find an action by its name.", shown=False),
+        Action("app.queue", ("Q",), "queue", "What is trained, and what waits for its turn.", shown=False),
         Action("app.quit", ("q",), "quit", "Back; from a screen, quit.", shown=False),
         Action("app.leave", ("ctrl+q",), "quit now", "Quit from wherever one is.", shown=False),
         Action("app.interrupt", ("ctrl+c",), "interrupt", "Says how to quit.", shown=False),
@@ -79,6 +86,8 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
             self.add_mode(name, make)
         self.root, self.walk, self.torch = root, walk, TorchLoader()
         self._settings_path, self._preload = settings_path, preload
+        self.launches = Launches(self)
+        self._running_loop: asyncio.AbstractEventLoop | None = None
         self._typed_at = time.monotonic()
         for theme in THEMES:
             self.register_theme(theme)
@@ -91,7 +100,9 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
 
     def on_mount(self) -> None:
         """What may wait until the screen is there."""
+        self._running_loop = asyncio.get_running_loop()
         self.call_after_refresh(self._tell_problems)
+        self.set_timer(IDLE / 2, self.launches.tell_of_left)
         if self._preload:
             self._idle = self.set_interval(IDLE / 4, self._load_when_idle)
 
@@ -104,6 +115,30 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
     def open_run(self, run_id: str) -> None:
         """Go to the Train screen, on this run."""
         self.go("train", lambda screen: screen.open_run(run_id))
+
+    def launch(self, resolved: "Resolved", *, parent: str | None = None, source: str = "") -> None:
+        """Ask how this profile is to be trained, and train it. `parent`: the run that the profile was taken from."""
+        self.launches.begin(resolved, parent or "", source)
+
+    def resume(self, run_id: str) -> None:
+        """Ask how this run is to go on, and let it."""
+        self.launches.resume(run_id)
+
+    @property
+    def has_threaded_run(self) -> bool:
+        """Whether a run is trained in this process, and pays for what the screen computes."""
+        return self.launches.live is not None
+
+    def watch_busy(self) -> None:
+        """The first line says it."""
+        from workbench.tui.widgets.frame import TopLine
+
+        for line in self.screen_stack[0].query(TopLine):
+            line.refresh()
+
+    def on_launches_told(self, message: Launches.Told) -> None:
+        """News of an order."""
+        self.launches.hear(message.news)
 
     def show_runs(self, query: str) -> None:
         """Go to the Runs screen with this filter."""
@@ -145,7 +180,23 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
         else:
             self.act_leave()
 
+    def act_queue(self) -> None:
+        """What waits."""
+        self.launches.show_queue()
+
     def act_leave(self) -> None:
+        """End; while a run is trained in this program, ask what becomes of it."""
+        if self.launches.live is None:
+            self.leave()
+        else:
+            self.launches.ask_before_leaving()
+
+    def end_soon(self) -> None:
+        """End without a question: for a handler of signals, which may run between any two steps of Python."""
+        if self._running_loop is not None:
+            self._running_loop.call_soon_threadsafe(self.exit)
+
+    def leave(self) -> None:
         """End, and remember where."""
         if self._settings_path and self.current_mode != self.settings.screen:
             remember(self._settings_path, "screen", self.current_mode)

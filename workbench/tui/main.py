@@ -1,13 +1,21 @@
 """Starts the screen and leaves the terminal as it was."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
+from workbench.base.errors import UserError
+from workbench.base.text import clean
 from workbench.tui.app import Workbench
 from workbench.tui.settings import load_settings, settings_path
+
+PREEMPTED = 75
+"""Exit code that schedulers requeue on."""
 
 LOG_LIMIT = 1_000_000
 """Bytes after which the log begins anew."""
@@ -17,14 +25,81 @@ def run(root: Path) -> int:
     """Show the screen until somebody quits; returns the exit code. `root`: the folder of the runs."""
     place = settings_path()
     app = Workbench(root, load_settings(place), settings_path=place)
-    with stderr_aside(log_path()):
+    prepare_for_workers()
+    with stderr_aside(log_path()), ending_on_signals(app) as signals:
         app.run()
-    code = app.return_code or 0
-    if app.torch.loading:  # waiting for torch would take seconds, and ending Python below its import can crash
-        sys.stdout.flush()
-        sys.stderr.flush()
+        if signals.number in (signal.SIGHUP, None) and app.launches.live is not None:
+            app.launches.ending = app.launches.ending or "hand over"  # the terminal has gone, or the screen has failed
+        words = _finish(app)
+    code = PREEMPTED if signals.number in (signal.SIGTERM, signal.SIGUSR2) else app.return_code or 0
+    if words:
+        _say(words)
+    if app.torch.loading or ((live := app.launches.live) is not None and live.is_alive()):
+        # Waiting for torch would take seconds, and ending Python below its import, or below a step, can crash.
+        _flush()
         os._exit(code)
     return code
+
+
+def _finish(app: Workbench) -> str:
+    """What becomes of a run in this process; a line for the person."""
+    try:
+        return app.launches.finish()
+    except UserError as error:
+        return str(error)
+
+
+def _say(words: str) -> None:
+    """On a terminal that may be gone."""
+    with suppress(OSError, ValueError):
+        print(clean(words, 1000), file=sys.stderr)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+
+
+def prepare_for_workers() -> None:
+    """What Python starts for its child processes is started before the screen is.
+
+    Later it cannot be: it is handed `sys.stderr`'s descriptor, and the one that Textual puts there has none.
+    """
+    import multiprocessing
+    from multiprocessing import resource_tracker
+
+    with suppress(OSError):
+        resource_tracker.ensure_running()
+        if multiprocessing.get_start_method() == "forkserver":
+            from multiprocessing import forkserver
+
+            forkserver.ensure_running()
+
+
+@dataclass
+class Signals:
+    """Which signal ended the screen; None where a person did."""
+
+    number: int | None = None
+
+
+@contextmanager
+def ending_on_signals(app: Workbench) -> Iterator[Signals]:
+    """Within it SIGHUP, SIGTERM and SIGUSR2 end the screen and not the process, which sees to its run first."""
+    signals = Signals()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        signals.number = signals.number or number
+        app.end_soon()
+
+    wanted = (signal.SIGHUP, signal.SIGTERM, signal.SIGUSR2)
+    before = {number: signal.signal(number, handle) for number in wanted}
+    try:
+        yield signals
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def log_path() -> Path:

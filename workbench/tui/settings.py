@@ -3,6 +3,7 @@
 theme = "dark"          # dark, light, clear (for every kind of colour vision), or one of Textual's own
 animation = "none"      # none, basic, full
 hz = 2                  # how often a second a live run is drawn anew
+launch = "thread"       # or "detached": how a run is started unless one says otherwise
 screen = "models"       # where the last session ended; kept by the program
 
 [keys]
@@ -21,7 +22,8 @@ from typing import Any
 from workbench.base.errors import did_you_mean
 from workbench.base.text import clean
 
-ANIMATIONS = ("none", "basic", "full")
+WORDS = {"animation": ("none", "basic", "full"), "launch": ("thread", "detached")}
+"""Settings that take only some words."""
 HZ = (0.2, 10.0)
 
 
@@ -33,6 +35,7 @@ class Settings:
     animation: str = "none"
     hz: float = 2.0
     """Of 0.2 to 10."""
+    launch: str = "thread"
     screen: str = "models"
     keys: dict[str, str] = field(default_factory=dict)
     """Action id -> keys, separated by commas."""
@@ -82,8 +85,8 @@ def _wrong(key: str, value: Any) -> str:
     if key == "keys":
         fits = isinstance(value, dict) and all(isinstance(keys, str) and keys for keys in value.values())
         return "" if fits else 'must be a table of lines like "models.sort" = "o"'
-    if key == "animation" and value not in ANIMATIONS:
-        return f"must be one of {', '.join(ANIMATIONS)}"
+    if key in WORDS and value not in WORDS[key]:
+        return f"must be one of {', '.join(WORDS[key])}"
     return "" if isinstance(value, str) else "must be a text"
 
 
