@@ -87,6 +87,7 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
         self.root, self.walk, self.torch = root, walk, TorchLoader()
         self._settings_path, self._preload = settings_path, preload
         self.launches = Launches(self)
+        self._waiting: list[Callable[[], object]] | None = []
         self._running_loop: asyncio.AbstractEventLoop | None = None
         self._typed_at = time.monotonic()
         for theme in THEMES:
@@ -101,10 +102,26 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
     def on_mount(self) -> None:
         """What may wait until the screen is there."""
         self._running_loop = asyncio.get_running_loop()
-        self.call_after_refresh(self._tell_problems)
+        self.once_drawn(self._tell_problems)
         self.set_timer(IDLE / 2, self.launches.tell_of_left)
         if self._preload:
             self._idle = self.set_interval(IDLE / 4, self._load_when_idle)
+
+    def once_drawn(self, call: Callable[[], object]) -> None:
+        """Call it soon, but after the first picture: what it imports and reads must not delay that.
+
+        Textual's own `call_after_refresh` is no help here: while the app is put together it is after nothing.
+        """
+        if self._waiting is None:
+            self.call_later(call)
+        else:
+            self._waiting.append(call)
+
+    def post_display_hook(self) -> None:
+        """Textual calls it when something has been drawn."""
+        waiting, self._waiting = self._waiting, None
+        for call in waiting or ():
+            self.call_later(call)
 
     async def on_event(self, event: events.Event) -> None:
         """Note when somebody types."""

@@ -122,11 +122,8 @@ class ModelsScreen(WithActions, Screen[None]):
         return True
 
     def on_screen_resume(self, _: events.ScreenResume) -> None:
-        """Runs may have been made meanwhile. Read once the screen has been drawn.
-
-        By way of the app, whose calls wait until it is put together: a screen's own are made before its first picture.
-        """
-        self.app.call_later(self.call_after_refresh, self._read_runs)
+        """Runs may have been made meanwhile."""
+        self.workbench.once_drawn(self._read_runs)
 
     def on_model_list_chosen(self, event: ModelList.Chosen) -> None:
         """Another network."""
