@@ -3,6 +3,7 @@
 theme = "dark"          # dark, light, clear (for every kind of colour vision), or one of Textual's own
 animation = "none"      # none, basic, full
 hz = 2                  # how often a second a live run is drawn anew
+ascii = "auto"          # or true: signs, frames and charts of ASCII alone; false: never
 launch = "thread"       # or "detached": how a run is started unless one says otherwise
 screen = "models"       # where the last session ended; kept by the program
 
@@ -35,6 +36,8 @@ class Settings:
     animation: str = "none"
     hz: float = 2.0
     """Of 0.2 to 10."""
+    ascii: str | bool = "auto"
+    """`auto`: as terminal and locale tell."""
     launch: str = "thread"
     screen: str = "models"
     keys: dict[str, str] = field(default_factory=dict)
@@ -82,6 +85,8 @@ def _wrong(key: str, value: Any) -> str:
     if key == "hz":
         fits = isinstance(value, int | float) and not isinstance(value, bool) and HZ[0] <= value <= HZ[1]
         return "" if fits else f"must be a number from {HZ[0]:g} to {HZ[1]:g}"
+    if key == "ascii":
+        return "" if value == "auto" or isinstance(value, bool) else 'must be "auto", true or false'
     if key == "keys":
         fits = isinstance(value, dict) and all(isinstance(keys, str) and keys for keys in value.values())
         return "" if fits else 'must be a table of lines like "models.sort" = "o"'

@@ -33,8 +33,10 @@ class ModelList(Vertical):
     class Opened(Message):
         """A row is to be looked at."""
 
-    def __init__(self) -> None:
+    def __init__(self, start: str = "") -> None:
+        """`start`: the network that the cursor is on at first, if there is one of that name."""
         super().__init__(id="list")
+        self._start = start
         self.rows = rows()
         self.own: Mapping[str, Sequence[Own]] = {}
         self.sort = SORTS[0]
@@ -73,7 +75,7 @@ class ModelList(Vertical):
 
     def fill(self) -> None:
         """Build the lines anew; the cursor stays on its network, or goes to the first one."""
-        before = self.row.name if self.row else ""
+        before = self.row.name if self.row else self._start
         groups = arrange(self.rows, self.words, self.sort, self.backwards, self.own)
         self.shown = [row for _, members in groups for row in members]
         # one column for the scroll bar, whether there is one or not: lines stay where they are while one filters
@@ -91,7 +93,8 @@ class ModelList(Vertical):
             place = names.index(before) if before in names else 1 if self.shown else None
             self.listed.highlighted = place
         self._show_heading(width, columns)
-        if not self.row or self.row.name != before:
+        if not self.row or self.row.name != before or self._start:
+            self._start = ""
             self.post_message(self.Chosen(self.row))
 
     def take_own(self, own: Mapping[str, Sequence[Own]]) -> None:

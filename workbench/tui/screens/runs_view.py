@@ -5,7 +5,7 @@ change, and the table shows it. One look is under way at a time: the screen asks
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from rich.text import Text
@@ -23,7 +23,7 @@ from workbench.runs.leaderboard import Group
 from workbench.runs.summary import Summary
 from workbench.tui import desk as do
 from workbench.tui.actions import WithActions
-from workbench.tui.board import SHAPES, Board, View
+from workbench.tui.board import SHAPES, Board, View, view_of
 from workbench.tui.run_preview import preview
 from workbench.tui.screens.runs_dialogs import Prompt
 from workbench.tui.widgets.frame import Hints, TopLine
@@ -111,6 +111,8 @@ class RunsView(WithActions, Screen[None]):
         yield Hints()
 
     def on_mount(self) -> None:
+        if self.view == View():
+            self.view = view_of(self._last)
         self._desk = do.Desk(cast("Workbench", self.app).root)
         self._watch = self.set_interval(WATCH_SECONDS, self.look)
         self.look()
@@ -124,6 +126,12 @@ class RunsView(WithActions, Screen[None]):
         if self._watch is not None:
             self._watch.resume()
             self.look()
+
+    @property
+    def _last(self) -> dict[str, Any]:
+        """Where the last session was, and what the next one is to find; nothing in an app that keeps neither."""
+        places: dict[str, dict[str, Any]] = getattr(self.app, "last", {})
+        return places.setdefault("runs", {})
 
     @property
     def desk(self) -> do.Desk:
@@ -146,6 +154,7 @@ class RunsView(WithActions, Screen[None]):
     def see(self, view: View) -> None:
         """Show something else from now on."""
         self.view = view
+        self._last.update(asdict(view))
         if self.is_mounted:
             self.look()
 

@@ -21,6 +21,7 @@ from workbench.tui.looker import Answer, Looker
 from workbench.tui.run_lines import alert_lines, chart_title, facts, head, progress
 from workbench.tui.screens.runs_dialogs import Prompt
 from workbench.tui.screens.train_actions import ACTIONS, CSS, WHERE
+from workbench.tui.screens.train_place import place_of, take_place
 from workbench.tui.screens.train_steer import Steering
 from workbench.tui.watching import Drawn, Job, Look, Nothing, Wanted, title_of
 from workbench.tui.widgets.chart import Chart
@@ -99,6 +100,7 @@ class TrainScreen(Steering):
     def on_mount(self) -> None:
         """Begin to look."""
         self.set_class(True, "-first", "-events", "-well", "-some")
+        self._view = take_place(getattr(self.app, "last", {}).get("train", {}), self._view, self.charts, self)
         self._looker = Looker(self.root, self._tell)
         self._looker.start()
         hz: float = self._hz_given or getattr(getattr(self.app, "settings", None), "hz", HZ) or HZ
@@ -112,9 +114,14 @@ class TrainScreen(Steering):
 
     def on_screen_suspend(self) -> None:
         """A screen that nobody sees costs nothing."""
+        self.keep_place()
         self._hidden = True
         if self._timer:
             self._timer.pause()
+
+    def keep_place(self) -> None:
+        """For the next session."""
+        getattr(self.app, "last", {})["train"] = place_of(self._view, self.charts, self)
 
     def on_screen_resume(self) -> None:
         """Back on the terminal: once at once, then as before."""
