@@ -1,24 +1,28 @@
 """The app: its screens by digit, themes, help and palette, and what screens ask of it."""
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from textual import events
 from textual.app import App
 from textual.command import CommandPalette
+from textual.filter import LineFilter
+from textual.geometry import Size
 from textual.reactive import reactive
 from textual.screen import Screen
 
-from workbench.base.errors import did_you_mean
 from workbench.base.text import clean
 from workbench.tui.actions import Action, WithActions
 from workbench.tui.ends import TellsEnds
+from workbench.tui.last_place import place_beside, read_last, write_last
 from workbench.tui.launches import Launches
 from workbench.tui.settings import Settings, remember
+from workbench.tui.terminal import Ascii, Gate, wants_ascii
 from workbench.tui.themes import DARK, THEMES
 from workbench.tui.torch_loader import TorchLoader
 
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
     from workbench.inspect.layer import Layer
     from workbench.profile import Resolved
 
+Breakpoints = list[tuple[int, str]]
+
 IDLE = 2.0
 """Seconds without a key after which torch is loaded, so that a shape walk need not wait for it."""
 
@@ -36,6 +42,13 @@ def _commands() -> "type[Provider]":
     from workbench.tui.help import ActionCommands
 
     return ActionCommands
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """A screen that says on leaving where it was; others say so whenever it changes."""
+
+    def keep_place(self) -> None: ...
 
 
 class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
@@ -92,10 +105,14 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
             self.add_mode(name, make)
         self.root, self.walk, self.torch = root, walk, TorchLoader()
         self._settings_path, self._preload = settings_path, preload
+        self.last = read_last(place_beside(settings_path) if settings_path else None)
+        """Where each screen was: what they leave here is written when the app ends."""
         self.launches = Launches(self)
         self._to_watch = attach
+        self._waiting: list[Callable[[], object]] | None = []
         self._running_loop: asyncio.AbstractEventLoop | None = None
         self._typed_at = time.monotonic()
+        self._gates = [Gate(), Ascii(wants_ascii(self.settings.ascii, os.environ))]
         for theme in THEMES:
             self.register_theme(theme)
         known = self.settings.theme in self.available_themes
@@ -103,17 +120,36 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
         if not known:
             self.settings.problems.append(f'unknown theme "{clean(self.settings.theme, 40)}"')
         self.animation_level = self.settings.animation  # type: ignore[assignment]  # checked when it was read
-        self.set_keymap(self.settings.keys)
 
     def on_mount(self) -> None:
         """What may wait until the screen is there."""
         self._running_loop = asyncio.get_running_loop()
-        self.call_after_refresh(self._tell_problems)
         if self._to_watch:
             self.open_run(self._to_watch)
+        self.once_drawn(self._take_keys)
         self.set_timer(IDLE / 2, self.launches.tell_of_left)
         if self._preload:
             self._idle = self.set_interval(IDLE / 4, self._load_when_idle)
+
+    def once_drawn(self, call: Callable[[], object]) -> None:
+        """Call it soon, but after the first picture: what it imports and reads must not delay that.
+
+        Textual's own `call_after_refresh` is no help here: while the app is put together it is after nothing.
+        """
+        if self._waiting is None:
+            self.call_later(call)
+        else:
+            self._waiting.append(call)
+
+    def post_display_hook(self) -> None:
+        """Textual calls it when something has been drawn."""
+        waiting, self._waiting = self._waiting, None
+        for call in waiting or ():
+            self.call_later(call)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """What every line passes before it goes to the terminal."""
+        return [*super().get_line_filters(), *(gate for gate in self._gates if gate.enabled)]
 
     async def on_event(self, event: events.Event) -> None:
         """Note when somebody types."""
@@ -211,13 +247,20 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
     def end_soon(self) -> None:
         """End without a question: for a handler of signals, which may run between any two steps of Python."""
         if self._running_loop is not None:
-            self._running_loop.call_soon_threadsafe(self.exit)
+            self._running_loop.call_soon_threadsafe(self.leave)
 
     def leave(self) -> None:
         """End, and remember where."""
-        if self._settings_path and self.current_mode != self.settings.screen:
-            remember(self._settings_path, "screen", self.current_mode)
+        self._keep_place()
         self.exit()
+
+    def _keep_place(self) -> None:
+        if isinstance(here := self.screen_stack[0], Placed):
+            here.keep_place()
+        if self._settings_path:
+            if self.current_mode != self.settings.screen:
+                remember(self._settings_path, "screen", self.current_mode)
+            write_last(place_beside(self._settings_path), self.last)
 
     def act_interrupt(self) -> None:
         """Ctrl-C ends nothing by accident."""
@@ -243,7 +286,10 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
     def _models(self) -> Screen[Any]:
         from workbench.tui.screens.models import ModelsScreen
 
-        return ModelsScreen(self.root, self.torch, self.walk)
+        screen = ModelsScreen(self.root, self.torch, self.walk)
+        # Before there is anything in it: a class that comes with the first layout has every widget styled once more.
+        screen.set_classes(classes_for(self.size, self.HORIZONTAL_BREAKPOINTS, self.VERTICAL_BREAKPOINTS))
+        return screen
 
     def _train(self) -> Screen[Any]:
         from workbench.tui.screens.train import TrainScreen
@@ -270,15 +316,15 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
         self.theme = name
         self.keep_setting("theme", name)
 
-    def _tell_problems(self) -> None:
-        """One line each; a misspelt setting is not worth more than that."""
+    def _take_keys(self) -> None:
+        """The person's own keys, as far as they can be, and a line for each thing in the settings that is wrong."""
         if self.settings.keys:
             from workbench.tui.keys import all_actions
+            from workbench.tui.own_keys import checked
 
-            known = [action.id for action in all_actions()]
-            for name in self.settings.keys:
-                if name not in known:
-                    self.settings.problems.append(clean(f'unknown action "{name}"{did_you_mean(name, known)}', 200))
+            self.settings.keys, problems = checked(self.settings.keys, all_actions())
+            self.settings.problems += problems
+            self.set_keymap(self.settings.keys)
         for problem in self.settings.problems:
             self.notify(problem, severity="warning", markup=False)
 
@@ -286,3 +332,11 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
         if time.monotonic() - self._typed_at >= IDLE:
             self._idle.stop()
             self.torch.start()
+
+
+def classes_for(size: Size, columns: Breakpoints, rows: Breakpoints) -> list[str]:
+    """The classes that Textual gives a screen of this size."""
+    return [
+        next((name for least, name in sorted(breakpoints, reverse=True) if length >= least), "")
+        for length, breakpoints in zip(size, (columns, rows), strict=True)
+    ]

@@ -11,8 +11,9 @@ from types import FrameType
 
 from workbench.base.errors import UserError
 from workbench.base.text import clean
+from workbench.notify import settings_path
 from workbench.tui.app import Workbench
-from workbench.tui.settings import load_settings, settings_path
+from workbench.tui.settings import load_settings
 
 PREEMPTED = 75
 """Exit code that schedulers requeue on."""
@@ -28,7 +29,7 @@ def run(root: Path, *, attach: str | None = None) -> int:
     """
     place = settings_path()
     app = Workbench(root, load_settings(place), settings_path=place, attach=attach)
-    prepare_for_workers()
+    app.once_drawn(prepare_for_workers)
     with stderr_aside(log_path()), ending_on_signals(app) as signals:
         app.run()
         if signals.number in (signal.SIGHUP, None):
@@ -67,19 +68,25 @@ def _flush() -> None:
 
 
 def prepare_for_workers() -> None:
-    """What Python starts for its child processes is started before the screen is.
+    """What Python starts for its child processes, before a run's own thread could need it.
 
-    Later it cannot be: it is handed `sys.stderr`'s descriptor, and the one that Textual puts there has none.
+    It is handed `sys.stderr`'s descriptor, and the one that Textual puts there has none: so for as long as that takes
+    it is descriptor 2, the log. Not before the first picture, which would come 30 ms later.
     """
     import multiprocessing
     from multiprocessing import resource_tracker
 
-    with suppress(OSError):
-        resource_tracker.ensure_running()
-        if multiprocessing.get_start_method() == "forkserver":
-            from multiprocessing import forkserver
+    shown = sys.stderr
+    with open(2, "w", encoding="utf-8", closefd=False) as log, suppress(OSError):
+        sys.stderr = log
+        try:
+            resource_tracker.ensure_running()
+            if multiprocessing.get_start_method() == "forkserver":
+                from multiprocessing import forkserver
 
-            forkserver.ensure_running()
+                forkserver.ensure_running()
+        finally:
+            sys.stderr = shown
 
 
 @dataclass

@@ -3,6 +3,7 @@
 theme = "dark"          # dark, light, clear (for every kind of colour vision), or one of Textual's own
 animation = "none"      # none, basic, full
 hz = 2                  # how often a second a live run is drawn anew
+ascii = "auto"          # or true: signs, frames and charts of ASCII alone; false: never
 launch = "thread"       # or "detached": how a run is started unless one says otherwise
 markers = "braille"     # what curves are drawn with: braille, block, ascii (then signs are too)
 screen = "models"       # where the last session ended; kept by the program
@@ -44,6 +45,8 @@ class Settings:
     animation: str = "none"
     hz: float = 2.0
     """Of 0.2 to 10."""
+    ascii: str | bool = "auto"
+    """`auto`: as terminal and locale tell."""
     launch: str = "thread"
     markers: str = "braille"
     screen: str = "models"
@@ -52,13 +55,6 @@ class Settings:
     """Action id -> keys, separated by commas."""
     problems: list[str] = field(default_factory=list)
     """One clean line for each thing that was not understood."""
-
-
-def settings_path() -> Path:
-    """Where the file is, whether there is one or not."""
-    import platformdirs
-
-    return Path(platformdirs.user_config_dir("cnn-workbench", appauthor=False)) / "settings.toml"
 
 
 def load_settings(path: Path) -> Settings:
@@ -99,6 +95,8 @@ def _wrong(key: str, value: Any) -> str:
         return "" if fits else f"must be a number from {HZ[0]:g} to {HZ[1]:g}"
     if key == "notify":
         return "must be a table of lines like bell = true"
+    if key == "ascii":
+        return "" if value == "auto" or isinstance(value, bool) else 'must be "auto", true or false'
     if key == "keys":
         fits = isinstance(value, dict) and all(isinstance(keys, str) and keys for keys in value.values())
         return "" if fits else 'must be a table of lines like "models.sort" = "o"'
