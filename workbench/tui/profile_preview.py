@@ -1,4 +1,4 @@
-"""What a profile would cost and do, before it runs: steps, learning rate, memory, time. Plain functions, for a thread."""
+"""What a profile would cost and do, before it runs: steps, learning rate, memory, time. For a thread."""
 
 from __future__ import annotations
 
