@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from textual.command import Provider
 
     from workbench.inspect.layer import Layer
+    from workbench.tui.screens.profiles import ProfilesScreen
 
 IDLE = 2.0
 """Seconds without a key after which torch is loaded, so that a shape walk need not wait for it."""
@@ -39,12 +40,15 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
     TITLE = "cnn-workbench"
     CSS_PATH = Path(__file__).with_name("workbench.tcss")
     COMMANDS: ClassVar[set["type[Provider] | Callable[[], type[Provider]]"]] = {_commands}
-    PLACES: ClassVar[tuple[tuple[str, str], ...]] = (("1", "Models"), ("3", "Train"), ("4", "Runs"))
+    PLACES: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("1", "Models"), ("2", "Profiles"), ("3", "Train"), ("4", "Runs"),
+    )  # fmt: skip
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-normal"), (140, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (16, "-low"), (30, "-tall")]  # noqa: RUF012
     ENABLE_COMMAND_PALETTE = False  # Textual's own key for it; ours is in the table
     ACTIONS = (
         Action("app.models", ("1",), "Models", "The networks: card, shape walk, source.", shown=False),
+        Action("app.profiles", ("2",), "Profiles", "The profiles, and the form of one.", shown=False),
         Action("app.train", ("3",), "Train", "A run as it is trained: curves, figures, events.", shown=False),
         Action("app.runs", ("4",), "Runs", "All runs as a table.", shown=False),
         Action("app.help", ("question_mark", "f1"), "help", "The keys that work here."),
@@ -68,14 +72,18 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
     ) -> None:
         """`settings_path`: where theme and last screen are kept. `preload`: load torch when nobody types."""
         self.settings = settings or Settings()
-        places = {"models": self._models, "train": self._train, "runs": self._runs}
+        places = {
+            "models": self._models, "profiles": self._profiles, "train": self._train, "runs": self._runs,
+        }  # fmt: skip
         start = self.settings.screen if self.settings.screen in places else "models"
         self.DEFAULT_MODE = start  # type: ignore[misc]  # read once, by the line below
         super().__init__()
         for name, make in places.items():
             self.add_mode(name, make)
         self.root, self.walk, self.torch = root, walk, TorchLoader()
-        self._settings_path, self._preload = settings_path, preload
+        self.settings_path, self._preload = settings_path, preload
+        self.drafts: ProfilesScreen | None = None
+        """The Profiles screen, once it has been seen."""
         self._typed_at = time.monotonic()
         for theme in THEMES:
             self.register_theme(theme)
@@ -106,6 +114,28 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
         """Go to the Runs screen with this filter."""
         self.go("runs", lambda screen: screen.see(replace(screen.view, filter=query, by=())))
 
+    def new_profile(self, network: str) -> None:
+        """Ask what a new profile for a network begins from, and open its form."""
+        from workbench.tui.new_profile import beginnings
+        from workbench.tui.screens.runs_dialogs import Choose
+
+        begins = beginnings(network)
+
+        def chosen(extends: str | None) -> None:
+            if extends is not None:
+                settings = next(begin.settings for begin in begins if begin.extends == extends)
+                self.go("profiles", lambda screen: screen.new(extends, settings))
+
+        self.push_screen(Choose(f"A new profile for {network}", [(b.extends, b.text) for b in begins]), chosen)
+
+    def edit_profile(self, path: Path) -> None:
+        """Go to the Profiles screen, to the form of a file."""
+        self.go("profiles", lambda screen: screen.open(path))
+
+    def fork_into_form(self, run_id: str) -> None:
+        """Go to the Profiles screen, to the form of a new profile with the settings of a run."""
+        self.go("profiles", lambda screen: screen.fork(run_id))
+
     def go(self, mode: str, then: Callable[[Any], object] | None = None) -> None:
         """To another screen; `then` is called with it when it is there."""
         self.call_later(self._go, mode, then)
@@ -113,6 +143,10 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
     def act_models(self) -> None:
         """Screen 1."""
         self.go("models")
+
+    def act_profiles(self) -> None:
+        """Screen 2."""
+        self.go("profiles")
 
     def act_train(self) -> None:
         """Screen 3."""
@@ -143,9 +177,16 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
             self.act_leave()
 
     def act_leave(self) -> None:
-        """End, and remember where."""
-        if self._settings_path and self.current_mode != self.settings.screen:
-            remember(self._settings_path, "screen", self.current_mode)
+        """End; a draft that is not saved is asked about first."""
+        if self.drafts is not None and self.drafts.unsaved:
+            self.go("profiles", lambda screen: screen.form.leave(self._end))
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        """Remember where, and go."""
+        if self.settings_path and self.current_mode != self.settings.screen:
+            remember(self.settings_path, "screen", self.current_mode)
         self.exit()
 
     def act_interrupt(self) -> None:
@@ -174,6 +215,12 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
 
         return ModelsScreen(self.root, self.torch, self.walk)
 
+    def _profiles(self) -> Screen[Any]:
+        from workbench.tui.screens.profiles import ProfilesScreen
+
+        self.drafts = ProfilesScreen(self.root, self.torch)
+        return self.drafts
+
     def _train(self) -> Screen[Any]:
         from workbench.tui.screens.train import TrainScreen
 
@@ -186,8 +233,8 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
 
     def _take_theme(self, name: str) -> None:
         self.theme = name
-        if self._settings_path:
-            remember(self._settings_path, "theme", name)
+        if self.settings_path:
+            remember(self.settings_path, "theme", name)
 
     def _tell_problems(self) -> None:
         """One line each; a misspelt setting is not worth more than that."""

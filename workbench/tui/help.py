@@ -129,6 +129,7 @@ def keys_page(actions: Iterable[Action]) -> str:
         '    animation = "none"    # none, basic, full',
         "    hz = 2                # how often a second a live run is drawn anew, 0.2 to 10",
         '    screen = "models"     # where the last session ended; kept by the program',
+        '    profile = ""          # the profile that was open then; kept by the program',
         "",
         "    [keys]                # own keys, by the id of an action; several are separated by commas",
         '    "models.sort" = "o"',

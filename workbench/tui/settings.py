@@ -4,6 +4,7 @@ theme = "dark"          # dark, light, clear (for every kind of colour vision), 
 animation = "none"      # none, basic, full
 hz = 2                  # how often a second a live run is drawn anew
 screen = "models"       # where the last session ended; kept by the program
+profile = ""            # the profile that was open then; kept by the program
 
 [keys]
 "models.sort" = "o"     # the keys of an action, by its id in docs/keys.md
@@ -34,6 +35,8 @@ class Settings:
     hz: float = 2.0
     """Of 0.2 to 10."""
     screen: str = "models"
+    profile: str = ""
+    """The file whose form was open when the last session ended."""
     keys: dict[str, str] = field(default_factory=dict)
     """Action id -> keys, separated by commas."""
     problems: list[str] = field(default_factory=list)
