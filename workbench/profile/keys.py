@@ -104,17 +104,21 @@ def chosen_keys(chosen: Mapping[str, Any]) -> list[Key]:
 
     Defaults, bounds and sentences are those of the choice. Of a section whose choice is unknown only `name` is left.
     """
+    return list(_chosen_keys(tuple(str(chosen.get(section)) for section in DISCRIMINATED)))
+
+
+@functools.lru_cache(maxsize=128)
+def _chosen_keys(choices: tuple[str, ...]) -> tuple[Key, ...]:
+    chosen = dict(zip(DISCRIMINATED, choices, strict=True))
     table: list[Key] = []
     for path, key in keys().items():
         section, _, name = path.rpartition(".")
+        model = DISCRIMINATED[section].get(chosen[section]) if section in DISCRIMINATED else None
         if section not in DISCRIMINATED or name == "name":
             table.append(key)
-            continue
-        choice = chosen.get(section)
-        model = DISCRIMINATED[section].get(choice) if isinstance(choice, str) else None
-        if model is not None and name in model.model_fields:
+        elif model is not None and name in model.model_fields:
             table.append(replace(_key(path, model.model_fields[name]), owners=key.owners))
-    return table
+    return tuple(table)
 
 
 def default_choice(section: str) -> str:

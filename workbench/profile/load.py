@@ -6,6 +6,7 @@ environment, the command line. Every fault of every layer is reported together.
 
 from __future__ import annotations
 
+import functools
 import re
 import tomllib
 from dataclasses import dataclass, field
@@ -141,8 +142,9 @@ def _read_file(path: Path) -> Layer:
     return parse(decode(read_bytes(path, name), name), name)
 
 
+@functools.lru_cache(maxsize=64)  # the parents of a folder of profiles, and the text of a form at each key, come often
 def parse(text: str, name: str) -> Layer:
-    """The layer of a TOML text, with the line of every key; `name` is the file as errors call it."""
+    """The layer of a TOML text, with the line of every key; `name` is the file as errors call it. Not to be changed."""
     try:
         data = tomllib.loads(text)
         lines = key_lines(text)

@@ -100,7 +100,7 @@ def memory(profile: Profile) -> Memory:
     libraries' work space, fragments, what decodes a folder, and what torch.compile makes of the network. Peaks of two
     steps with Adam at 64 px and batch 32 on a CPU, measured as growth of the process, against the estimate:
 
-        resnet18 265 MiB, estimated 242; vgg11 2,192 MiB, estimated 2,156; vit 912 MiB, estimated 884
+        resnet18 264 MiB, estimated 242; vgg11 2,207 MiB, estimated 2,157; vit 927 MiB, estimated 884
     """
     from workbench.inspect.memory import footprint
 
