@@ -11,7 +11,7 @@ from made_runs import make_run
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from workbench.profile import Resolved
+from workbench.profile import Resolved, find
 from workbench.tui import profile_preview
 from workbench.tui.app import Workbench
 from workbench.tui.path_completion import complete
@@ -99,8 +99,8 @@ async def until(pilot: Pilot[None], happened: Callable[[], Any]) -> None:
 
 
 async def opened(pilot: Pilot[None], app: Launching, name: str = "mine") -> ProfileForm:
-    """The form of a profile, opened by keys."""
-    await pilot.press("slash", *name, "enter", "enter")
+    """The form of a profile."""
+    app.edit_profile(find(name))
     await until(pilot, lambda: app.form.draft is not None)
     return app.form
 
@@ -135,7 +135,7 @@ def test_files_stand_under_headings_with_what_differs_and_a_broken_one_with_its_
     async def story(pilot: Pilot[None], app: Launching) -> None:
         text = screen_text(app)
         assert text.index("project  ./profiles") < text.index("mine") < text.index("yours")
-        assert "lr 0.05" in line_of(app, "mine")
+        assert "dataset digits" in line_of(app, "mine")
         assert " base " in line_of(app, "mine")
         assert "!" in line_of(app, "broken")
         await pilot.press("slash", *"broken", "enter")
@@ -149,7 +149,10 @@ def test_files_stand_under_headings_with_what_differs_and_a_broken_one_with_its_
         await pilot.press("slash", *"zzz")
         assert "esc clears" in screen_text(app)
         await pilot.press("escape")
-        assert "mine" in screen_text(app)
+        app.profiles.listed.rows.select(str(tmp_path / "profiles" / "mine.toml"))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.form.display)
+        assert "profiles/mine.toml  extends base" in screen_text(app)
 
     play(story)
 
@@ -210,10 +213,10 @@ def test_a_wrong_value_stays_in_the_line_and_a_right_one_is_saved_with_all_comme
         await until(pilot, lambda: not form.draft.dirty)
         assert "was" not in line_of(app, "lr")
         await pilot.press("r")
-        assert "0.01" in line_of(app, "lr")  # what sgd has where nothing says another
+        assert "0.01" in line_of(app, "●  lr")  # what sgd has where nothing says another
 
     play(story)
-    assert (tmp_path / "profiles" / "mine.toml").read_text() == MINE.replace("lr = 0.05 ", "lr = 0.1 ")
+    assert (tmp_path / "profiles" / "mine.toml").read_text() == MINE.replace("lr = 0.05 ", "lr = 0.1  ")
 
 
 def test_a_choice_brings_its_own_settings_and_the_views_show_a_part(tmp_path: Path) -> None:
@@ -291,7 +294,7 @@ def test_a_file_that_another_editor_changed_is_noticed_and_neither_version_is_lo
         mine.write_text(theirs)
         form.check_disk()
         await until(pilot, lambda: form.changed_on_disk)
-        assert "changed on disk meanwhile: R takes that" in screen_text(app)
+        assert "changed on disk: R takes it" in screen_text(app)
         await pilot.press("w")
         await choose(pilot, app, 3)  # nothing
         assert mine.read_text() == theirs
@@ -299,6 +302,7 @@ def test_a_file_that_another_editor_changed_is_noticed_and_neither_version_is_lo
         await until(pilot, lambda: not form.changed_on_disk)
         assert form.draft is not None
         assert form.draft.text() == theirs
+        assert "changed on disk" not in screen_text(app)
         await pilot.press("u")
         assert "lr = 0.07" in form.draft.text()
         await pilot.press("w")
@@ -334,6 +338,7 @@ def test_a_draft_is_kept_over_a_visit_elsewhere_and_asked_about_before_it_is_los
 
 
 def test_a_launch_gets_what_holds_and_a_wrong_draft_shows_its_first_fault(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
     run = make_run(tmp_path / "runs", arch="resnet18", settings={"data.image_size": 8})
 
     async def story(pilot: Pilot[None], app: Launching) -> None:
@@ -408,15 +413,15 @@ def test_the_preview_follows_the_draft_and_says_when_torch_is_loading(monkeypatc
         look = form.query_one(ProfileLook)
         await until(pilot, lambda: look.seen.waiting)
         assert "loading torch" in screen_text(app)
-        assert "15 steps/epoch, 150 steps" in screen_text(app)
+        assert "12 steps/epoch, 120 steps" in screen_text(app)
         release.set()
         await until(pilot, lambda: look.seen.memory is not None)
-        assert "8.00 MB" in line_of(app, "steps/epoch")
+        assert "≈8 MB" in line_of(app, "steps/epoch")
         assert "01:30" in line_of(app, "steps/epoch")
         form.rows.select("train.epochs")
         await pilot.press("enter", "3", "enter")
-        await until(pilot, lambda: "45 steps" in screen_text(app))
-        assert "15 steps/epoch, 45 steps" in screen_text(app)
+        await until(pilot, lambda: "36 steps" in screen_text(app))
+        assert "12 steps/epoch, 36 steps" in screen_text(app)
         await pilot.press("c")
         await until(pilot, lambda: "learning rate, constant" in screen_text(app))
         assert "⠤" in screen_text(app) or "⠔" in screen_text(app) or "⣀" in screen_text(app)

@@ -214,13 +214,24 @@ def listed_line(profile: Listed | str, width: int) -> Text:
     """One line of the list: name, parent, and what differs, or what is wrong."""
     if isinstance(profile, str):
         return Text(profile, no_wrap=True)
-    line = _columns("!" if profile.problem else "", clean(profile.name, 80), clean(profile.parent, 60) or "-", width)
+    parent = profile.parent.removesuffix(".toml").removeprefix("../")
+    line = _columns("!" if profile.problem else "", clean(profile.name, 80), clean(parent, 60) or "-", width)
     if profile.problem:
         line.append(clean(profile.problem, 200), "italic")
     else:
-        line.append(", ".join(f"{d.key.rpartition('.')[2]} {shown(d.here)}" for d in profile.differences) or "-", "dim")
+        line.append(", ".join(_short(d) for d in profile.differences if d.key not in _NAMES) or "-", "dim")
     line.truncate(width, overflow="ellipsis")
     return line
+
+
+_NAMES = ("name", "recipe")
+"""Keys that say what a profile is called: the list has its name already."""
+
+
+def _short(difference: Difference) -> str:
+    """`lr 0.05`, and `optim sgd` for optim.name."""
+    section, _, key = difference.key.rpartition(".")
+    return f"{section if key == 'name' else key} {shown(difference.here)}"
 
 
 def _columns(mark: str, name: str, parent: str, width: int) -> Text:

@@ -96,7 +96,7 @@ class ProfileForm(WithActions, FormView):
         self.show_rows()
 
     def act_filter(self) -> None:
-        self.query_one(Prompt).ask("filter", "name or description of a setting", self.words)
+        self.ask("filter", "find settings: enter keeps the filter, esc clears it", "name or description", self.words)
 
     def act_out(self) -> None:
         """One step."""
@@ -139,8 +139,8 @@ class ProfileForm(WithActions, FormView):
             self._pick(field, cards, free="module:callable")
         else:
             self._typing = field
-            self.query_one("#form-value").display = False
-            self.query_one(Prompt).ask("field", kind_text(field), field.text)
+            how = "enter takes it, esc leaves it" + (", tab completes" if field.kind == "path" else "")
+            self.ask("field", f"{field.key.path}: {how}", kind_text(field), field.text)
             if field.kind not in ("path", "table"):
                 self.query_one(Prompt).query_one(Input).select_all()  # what is typed takes its place
 
@@ -212,7 +212,6 @@ class ProfileForm(WithActions, FormView):
     def close_prompt(self) -> None:
         super().close_prompt()
         self._typing = None
-        self.query_one("#form-value").display = True
         self.screen.set_focus(self.rows)
 
     def act_complete(self) -> None:
@@ -268,7 +267,8 @@ class ProfileForm(WithActions, FormView):
                 own = self.draft.path
                 names = [(file.name, file.place) for file in files if file.path != own and not file.problem]
                 choices = [("nothing", "the defaults alone"), *names]
-                self.app.push_screen(Pick("extends", choices, self.draft.extends), picked)
+                now = self.draft.extends.removesuffix(".toml").removeprefix("../") or "nothing"
+                self.app.push_screen(Pick("extends", choices, now), picked)
 
         self.aside(listed, found)
 

@@ -36,12 +36,13 @@ class ProfileList(WithActions, Vertical):
         _action("duplicate", "d", "duplicate", "Make a copy of the file; of a built-in one, in ./profiles."),
         _action("delete", "D", "delete", "Move the file to the trash; asks."),
         _action("restore", "u", "undelete", "Fetch the file that was deleted last back from the trash."),
+        _action("trash", "U", "trash", "List the trash, and fetch a file back.", shown=False),
         _action("rescan", "r", "rescan", "Look at the folders anew.", shown=False),
         _action("out", "escape", "back", "One step out: of the filter.", shown=False),
     )
 
     class Asked(Message):
-        """Something is to be done with a file, or (`restore`, `rescan`) without one; `what` is the action's word."""
+        """Something is to be done, with the file under the cursor if there is one; `what` is the action's word."""
 
         def __init__(self, what: str, profile: Listed | None) -> None:
             super().__init__()
@@ -69,7 +70,7 @@ class ProfileList(WithActions, Vertical):
             return False
         if name == "launch" and not callable(getattr(self.app, "launch", None)):
             return False
-        return self.profile is not None or name in ("filter", "restore", "rescan", "out")
+        return self.profile is not None or name in ("filter", "restore", "trash", "rescan", "out")
 
     @property
     def rows(self) -> RowList:
@@ -96,7 +97,7 @@ class ProfileList(WithActions, Vertical):
             of_place = [file for file in self.files if file.place == place]
             members = [file for file in of_place if fits(file, self.words)]
             if members or not of_place:
-                none = "" if members else "  none yet: n begins one that extends the profile under the cursor"
+                none = "" if of_place else "  none yet"
                 items += [f"{heading}  {shown_folder(place)}{none}", *members]
                 keys += ["", *(str(file.path.absolute()) for file in members)]
         if self.files and not any(keys):
@@ -168,11 +169,14 @@ class ProfileList(WithActions, Vertical):
     def act_restore(self) -> None:
         self._ask("restore")
 
+    def act_trash(self) -> None:
+        self._ask("trash")
+
     def act_rescan(self) -> None:
         self._ask("rescan")
 
     def _ask(self, what: str) -> None:
-        if self.profile is not None or what in ("restore", "rescan"):
+        if self.profile is not None or what in ("restore", "trash", "rescan"):
             self.post_message(self.Asked(what, self.profile))
 
 

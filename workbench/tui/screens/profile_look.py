@@ -83,7 +83,8 @@ def in_lines(seen: Look) -> list[Text]:
     if seen.rates:
         rows.append(("lr", _rates(seen)))
     if seen.memory is not None:
-        parts = [(seen.memory.weights, "weights"), (seen.memory.activations, "activations"), (seen.memory.images, "images")]
+        m = seen.memory
+        parts = ((m.weights, "weights"), (m.activations, "activations"), (m.images, "images"))
         text = ", ".join(f"{short_memory(size)} {what}" for size, what in parts if size)
         rows.append(("memory", f"≈{short_memory(seen.memory.total)}: {text}"))
     if seen.duration is not None:

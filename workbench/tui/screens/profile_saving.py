@@ -12,7 +12,7 @@ from textual.message import Message
 
 from workbench.base.text import clean
 from workbench.profile.edit import ChangedOnDisk, Draft
-from workbench.profile.files import folder_of
+from workbench.profile.files import folder_of, fresh
 from workbench.tui.aside import Aside
 from workbench.tui.screens.runs_dialogs import Choose, Prompt
 from workbench.tui.widgets.lines import TextLines
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Then = Callable[[], object]
 
-ON_DISK = "changed on disk meanwhile: R takes that (u undoes it), w asks before it writes over it, W saves elsewhere"
+ON_DISK = "changed on disk: R takes it, w asks before it overwrites, W saves elsewhere"
 
 
 class Saving(Aside, Vertical):
@@ -55,6 +55,10 @@ class Saving(Aside, Vertical):
         """Say something until the next change."""
         raise NotImplementedError
 
+    def ask(self, what: str, label: str, hint: str, text: str) -> None:
+        """Open the line for `what`, below a label."""
+        raise NotImplementedError
+
     # Saving
 
     def save(self, then: Then | None = None, *, force: bool = False, broken: bool = False) -> None:
@@ -76,9 +80,8 @@ class Saving(Aside, Vertical):
         """Open the line for the name of the file."""
         assert self.draft is not None  # the keys are for a draft
         self._after_name = then
-        prompt = self.query_one(Prompt)
-        prompt.ask("name", "save as: name of the file", suggestion(self.draft))
-        prompt.wrong(f"{why}; the draft gets a file of its own" if why else "")
+        self.ask("name", "save as: enter saves, esc leaves it", "name of the file", suggestion(self.draft))
+        self.query_one(Prompt).wrong(f"! {why}" if why else "")
 
     def save_as(self, name: str, *, force: bool = False, broken: bool = False) -> None:
         """Write it to the file of a name that was typed; a name without a folder is for ./profiles."""
@@ -122,7 +125,7 @@ class Saving(Aside, Vertical):
         draft = self.draft
         assert draft is not None
         if isinstance(result, ChangedOnDisk):
-            self.say("not saved")
+            self.say("not written")
             choices = [("as", "save under another name"), ("over", "write over it"), ("no", "do nothing")]
             answers: dict[str, Then] = {"as": partial(self.ask_name, "", then), "over": again}
             if self.changed_on_disk or draft.changed_on_disk():
@@ -130,11 +133,12 @@ class Saving(Aside, Vertical):
                 answers["reload"] = self.reload
             self._ask(clean(str(result), 200), choices, answers)
         elif result is not None:
-            self.say("not saved")
+            self.say("not written")
             self.tell(str(result))
         else:
             assert draft.path is not None
             self.changed_on_disk = False
+            self.show_note()
             self.remember_saved()
             self.refill()
             self.say(f"saved {draft.title}")
@@ -198,6 +202,7 @@ class Saving(Aside, Vertical):
             self.tell(str(result))
             return
         self.changed_on_disk = False
+        self.show_note()
         self.remember_saved()
         self.refill()
         self.say("reloaded; u goes back to what you had")
@@ -219,12 +224,9 @@ class Saving(Aside, Vertical):
 def suggestion(draft: Draft) -> str:
     """A name for the file that is not taken."""
     own = draft.path is not None and not draft.read_only
-    stem = draft.path.stem if draft.path is not None else Path(draft.extends).stem or "profile"
     folder = draft.path.parent if own and draft.path is not None else folder_of("project")
-    for number in range(1, 1000):
-        path = folder / f"{stem}-{'own' if number == 1 else number}.toml"
-        if not path.exists():
-            break
+    stem = draft.path.stem if draft.path is not None else Path(draft.extends).stem or "profile"
+    path = fresh(folder, stem if own else f"{stem}-own")
     return str(path.relative_to(Path.cwd())) if path.is_absolute() and path.is_relative_to(Path.cwd()) else str(path)
 
 

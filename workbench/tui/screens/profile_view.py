@@ -123,6 +123,18 @@ class FormView(Saving):
         key = "model.options" if key.startswith("model.options.") else key
         return key if any(field.key.path == key for field in self._fields) else ""
 
+    def ask(self, what: str, label: str, hint: str, text: str) -> None:
+        if not self.rows_there:
+            self._chart = False
+            self.show_raw(False)
+            self._place_look()
+        self.query_one("#form-value", TextLines).show([Text(label, "dim", no_wrap=True, overflow="ellipsis")])
+        self.query_one(Prompt).ask(what, hint, text)
+
+    def close_prompt(self) -> None:
+        super().close_prompt()
+        self._show_field()
+
     def say(self, line: str) -> None:
         self._said = clean(line, 300)
         self._show_head()
@@ -159,7 +171,8 @@ class FormView(Saving):
             value, lines = value_line(item), help_lines(item, self._knobs(item), width)
         elif isinstance(item, Problem):
             value, lines = Text(clean(item.key or item.where, 200), "bold"), problem_help(item, width)
-        self.query_one("#form-value", TextLines).show([value])
+        if not self.typing:
+            self.query_one("#form-value", TextLines).show([value])
         self.query_one("#form-help", TextLines).show(lines)
 
     def _knobs(self, field: Field) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Screen 2: profiles. A list of the files, and the form of the one that is open."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -13,12 +14,12 @@ from workbench.base.text import clean
 from workbench.profile import Resolved, find, load
 from workbench.profile import files as disk
 from workbench.profile.edit import Draft
-from workbench.profile.files import Listed
+from workbench.profile.files import Listed, Trashed
 from workbench.runs.trash import own
 from workbench.tui.aside import Aside
 from workbench.tui.screens.profile_form import ProfileForm
 from workbench.tui.screens.profile_list import ProfileList
-from workbench.tui.screens.runs_dialogs import Ask
+from workbench.tui.screens.runs_dialogs import Ask, Choose
 from workbench.tui.settings import remember
 from workbench.tui.torch_loader import TorchLoader
 from workbench.tui.widgets.frame import Hints, TopLine
@@ -73,6 +74,8 @@ class ProfilesScreen(Aside, Screen[None]):
         self.deleted: list[Path] = []
         """Where deleted files lie, the last at the end."""
         self._watch: Timer | None = None
+        self._asked = 0
+        """Drafts that were asked for so far."""
         self._scanning = False
         self._again = False
         self._select: Path | None = None
@@ -152,11 +155,15 @@ class ProfilesScreen(Aside, Screen[None]):
         self._load(made, run=run_id)
 
     def _load(self, make: Callable[[], Draft], *, run: str = "", quiet: bool = False) -> None:
-        """Make a draft beside the screen and show it, unless there is one that is not to be lost."""
+        """Make a draft beside the screen and show it, unless there is one that is not to be lost; the newest wins."""
+        self._asked += 1
+        number = self._asked
 
         def made(draft: Draft | Exception) -> None:
+            if number != self._asked:
+                return
             if isinstance(draft, Draft):
-                self._show(draft, run)
+                self.form.leave(lambda: self._show(draft, run))
             elif not quiet:
                 self.form.tell(str(draft))
 
@@ -253,6 +260,21 @@ class ProfilesScreen(Aside, Screen[None]):
         else:
             self.aside(partial(disk.restore, self.deleted[-1]), self._restored)
 
+    def _trash(self, _: Listed | None) -> None:
+        self.aside(disk.in_trash, self._choose_trashed)
+
+    def _choose_trashed(self, found: Sequence[Trashed] | Exception) -> None:
+        def chosen(path: str | None) -> None:
+            if path is not None:
+                self.deleted = [known for known in self.deleted if str(known) != path]
+                self.aside(partial(disk.restore, Path(path)), partial(self._moved, "{} is back"))
+
+        if isinstance(found, Exception) or not found:
+            self.form.tell(str(found) if isinstance(found, Exception) else "the trash is empty", wrong=False)
+            return
+        choices = [(str(one.path), clean(f"{one.name}  {_when(one.deleted)}  {one.path}", 300)) for one in found]
+        self.app.push_screen(Choose("The trash; enter fetches a file back", choices), chosen)
+
     def _restored(self, result: Path | Exception) -> None:
         if isinstance(result, Path):
             self.deleted.pop()
@@ -266,3 +288,7 @@ class ProfilesScreen(Aside, Screen[None]):
 
     def _rescan(self, _: Listed | None) -> None:
         self.scan()
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")
