@@ -5,6 +5,7 @@ import sys
 from workbench.tui.actions import Action
 from workbench.tui.app import Workbench
 from workbench.tui.help import keys_page
+from workbench.tui.screens.compare import CompareScreen
 from workbench.tui.screens.models import ModelsScreen
 from workbench.tui.screens.profile_form import ProfileForm
 from workbench.tui.screens.profile_list import ProfileList
@@ -16,6 +17,7 @@ from workbench.tui.widgets.table import VirtualTable
 
 OWNERS = (
     Workbench, ModelsScreen, LayerTree, ProfileList, ProfileForm, RowList, TrainScreen, RunsScreen, VirtualTable,
+    CompareScreen,
 )  # fmt: skip
 TABLES = tuple(owner.ACTIONS for owner in OWNERS)
 

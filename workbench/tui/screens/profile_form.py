@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from textual.message import Message
 from textual.widgets import Input
@@ -26,6 +26,9 @@ from workbench.tui.screens.profile_dialogs import Pick
 from workbench.tui.screens.profile_view import WIDE, FormView
 from workbench.tui.screens.runs_dialogs import Prompt
 from workbench.tui.widgets.rows import RowList
+
+if TYPE_CHECKING:
+    from workbench.tui.app import Workbench
 
 
 def _action(name: str, keys: str, label: str, text: str, *, shown: bool = False, typed: bool = False) -> Action:
@@ -74,8 +77,6 @@ class ProfileForm(WithActions, FormView):
             return self._typing is not None and self._typing.kind == "path"
         if self.typing:
             return name == "out" or (name == "save" and self._typing is not None)
-        if name == "launch" and not callable(getattr(self.app, "launch", None)):
-            return False
         if name in _OF_ROWS and not self.rows_there:
             return False
         if name in ("chart", "raw") and (self.app.size.width >= WIDE if name == "chart" else self.chart_alone):
@@ -295,7 +296,7 @@ class ProfileForm(WithActions, FormView):
             except ProfileError as error:
                 problems = error.problems
             else:
-                cast(Any, self.app).launch(resolved, parent=self.run or None, source=self.draft.title)
+                cast("Workbench", self.app).launch(resolved, parent=self.run or None, source=self.draft.title)
                 return
         self.tell(str(problems[0]))
         self.words, self.which = "", WHICH[0]

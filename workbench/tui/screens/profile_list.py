@@ -68,8 +68,6 @@ class ProfileList(WithActions, Vertical):
         name = action_id.rpartition(".")[2]
         if not self.is_mounted:
             return False
-        if name == "launch" and not callable(getattr(self.app, "launch", None)):
-            return False
         return self.profile is not None or name in ("filter", "restore", "trash", "rescan", "out")
 
     @property

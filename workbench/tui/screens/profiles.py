@@ -4,23 +4,23 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from textual.app import ComposeResult
 from textual.screen import Screen
 
 import architectures
 from workbench.base.text import clean
-from workbench.profile import Resolved, find, load
+from workbench.profile import Resolved, load
 from workbench.profile import files as disk
 from workbench.profile.edit import Draft
 from workbench.profile.files import Listed, Trashed
 from workbench.runs.trash import own
 from workbench.tui.aside import Aside
+from workbench.tui.last_place import text_of
 from workbench.tui.screens.profile_form import ProfileForm
 from workbench.tui.screens.profile_list import ProfileList
 from workbench.tui.screens.runs_dialogs import Ask, Choose
-from workbench.tui.settings import remember
 from workbench.tui.torch_loader import TorchLoader
 from workbench.tui.widgets.frame import Hints, TopLine
 
@@ -90,9 +90,9 @@ class ProfilesScreen(Aside, Screen[None]):
         self.form.display = False
         self._watch = self.set_interval(WATCH_SECONDS, self.form.check_disk)
         self.scan()
-        last = self.workbench.settings.profile
+        last = text_of(self.workbench.last.get("profiles", {}), "open")
         if last:
-            self._load(lambda: Draft.open(find(last), networks=architectures.names()), quiet=True)
+            self._load(lambda: Draft.open(Path(last), networks=architectures.names()), quiet=True)
 
     def on_screen_suspend(self) -> None:
         """Timers of a hidden screen would go on."""
@@ -176,11 +176,7 @@ class ProfilesScreen(Aside, Screen[None]):
 
     def remember(self, path: Path | None) -> None:
         """The file that comes back in the next session; None for none."""
-        place = self.workbench.settings_path
-        name = str(path.absolute()) if path is not None else ""
-        if place is not None and not set(name) & set('"\\\n'):
-            self.workbench.settings.profile = name
-            self.aside(partial(remember, place, "profile", name), lambda _: None)
+        self.workbench.last["profiles"] = {"open": str(path.absolute())} if path is not None else {}
 
     def on_profile_form_left(self, _: ProfileForm.Left) -> None:
         """Back to the list."""
@@ -228,7 +224,7 @@ class ProfilesScreen(Aside, Screen[None]):
     def _launch(self, profile: Listed) -> None:
         def loaded(found: Resolved | Exception) -> None:
             if isinstance(found, Resolved):
-                cast(Any, self.app).launch(found, parent=None, source=profile.name)
+                self.workbench.launch(found, parent=None, source=profile.name)
             else:
                 self.form.tell(str(found))
 
