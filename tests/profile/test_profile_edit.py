@@ -491,6 +491,51 @@ def test_what_is_no_toml_is_not_opened(folder):
         draft_of("a = = 1\n")
 
 
+def test_a_pipe_keeps_nobody_waiting(folder):
+    os.mkfifo("pipe.toml")
+    with pytest.raises(ProfileError, match=r"^pipe\.toml: cannot be read: not a regular file$"):
+        Draft.open(Path("pipe.toml"))
+    draft = draft_of('extends = "pipe"\n')
+    assert [str(problem) for problem in draft.problems()] == ['my.toml:1: extends: "pipe" is not a regular file']
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("", r"^\. is a folder; give the name of a file$"),
+        ("sub", "^sub is a folder; give the name of a file$"),
+        ("x\0y", "cannot be written: "),
+        ("n" * 300, "cannot be written: "),
+        ("a/" * 2100 + "x", "cannot be written: "),
+        ("my.toml/x", "cannot be written: "),
+    ],
+)
+def test_a_name_that_no_file_can_have(folder, name, line):
+    Path("sub").mkdir()
+    draft = draft_of(BY_HAND)
+    with pytest.raises(ProfileError, match=line) as error:
+        draft.save_as(Path(name))
+    assert "\n" not in str(error.value)
+    assert str(error.value).isprintable()
+    assert sorted(os.listdir(".")) == ["my.toml", "sub"]
+    assert draft.path == Path("my.toml")
+
+
+def test_what_steers_a_terminal_is_never_repeated_raw(folder):
+    draft = draft_of('name = "a\\u001b[2Jb"\n"\\u202ekey" = 1\n')
+    told = [
+        draft.set("optim.lr", "\x1b[2J"),
+        draft.set("data.dataset", "\u202edigits"),
+        draft.set("model.options", "\x9b="),
+        draft.set("extends", "\x1b]0;x"),
+        *(str(problem) for problem in draft.problems()),
+        *(field.problem for field in draft.fields()),
+        draft.set("name", "\u202ex"),
+        draft.undo(),
+    ]
+    assert all(line.isprintable() for line in told)
+
+
 # Whatever is done, in whatever order.
 
 FIELDS = {

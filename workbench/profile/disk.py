@@ -28,7 +28,9 @@ class Content:
 
     @classmethod
     def read(cls, path: Path) -> Content:
-        """ProfileError where it cannot be read."""
+        """ProfileError where it cannot be read; a pipe, which would keep the reader waiting, is not."""
+        if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+            raise ProfileError([Problem(label(path), "", "cannot be read: not a regular file")])
         return cls(read_bytes(path, label(path)))
 
     def text(self, path: Path) -> str:
@@ -56,9 +58,10 @@ def why_not(path: Path) -> str:
 @contextlib.contextmanager
 def folder_for(path: Path) -> Iterator[None]:
     """The folders above a file that is to be written, made where they lack; if it fails, those made are gone again."""
-    lacking = [folder for folder in path.parents if not folder.exists()]
+    lacking = [folder for folder in path.parents if not os.path.exists(folder)]
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        for folder in reversed(lacking):
+            folder.mkdir(exist_ok=True)
         yield
     except BaseException as error:
         for folder in lacking:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "ChangedOnDisk", "Draft", "Field", "Kind"]
 
 SECTIONS = tuple(name for name in Profile.model_fields if any(key.startswith(f"{name}.") for key in keys()))
-"""Tables of a profile in the schema's order, which a new one is put in."""
+"""Tables of a profile in the schema's order."""
 
 UNNAMED = HERE / "new profile"
 """The place of a draft without a file, for the search of what it extends and for errors."""
@@ -182,7 +182,7 @@ class Draft:
                 value = read_value(keys()[key], value)
             reason = refused(key, value, choices(self._here()), self._networks)
             if reason:
-                return reason
+                return printable(reason)
             if key == "model.options":
                 text = self._with_options(value)
             else:
@@ -190,7 +190,7 @@ class Draft:
             self._change(self._without_left(text), f"{key} = {printable(as_text(value)) or '(empty)'}")
         except (Untouchable, ValueError) as error:
             self.left = ()
-            return str(error)
+            return printable(str(error))
         return ""
 
     def reset(self, key: str) -> str:
@@ -210,7 +210,7 @@ class Draft:
             self._change(self._without_left(text), f"reset {printable(key)}")
         except (Untouchable, ValueError) as error:
             self.left = ()
-            return str(error)
+            return printable(str(error))
         return ""
 
     def undo(self) -> str:
@@ -233,7 +233,7 @@ class Draft:
             raise ProfileError([Problem("", "", self.read_only)])
         if not force and self.changed_on_disk():
             how = "changed on the disk since it was read" if self.path.exists() else "is gone from the disk"
-            raise ChangedOnDisk(f"{label(self.path)} {how}")
+            raise ChangedOnDisk(printable(f"{label(self.path)} {how}"))
         with disk.folder_for(self.path):
             self._write(self.path, broken=broken)
 
@@ -244,13 +244,15 @@ class Draft:
         `extends` is written so that it means the same file from the new place.
         """
         path = Path(os.path.expanduser(path))
+        if not path.name or os.path.isdir(path):
+            raise ProfileError([Problem("", "", f"{path} is a folder; give the name of a file")])
         if path.suffix != ".toml":
             path = path.with_name(f"{path.name}.toml")
-        if self.path is not None and path.exists() and path.resolve() == self.path.resolve():
+        if self.path is not None and os.path.exists(path) and path.resolve() == self.path.resolve():
             self.save(force=force, broken=broken)
             return
         if not force and os.path.lexists(path):
-            raise ChangedOnDisk(f"there is a {label(path)} already")
+            raise ChangedOnDisk(printable(f"there is a {label(path)} already"))
         before = self._text, self._past, self._future
         with disk.folder_for(path):
             try:
@@ -281,10 +283,8 @@ class Draft:
         self._change(text, "reload")
         self._saved, self._on_disk = text, content
 
-    # Below: how.
-
     def _name(self) -> str:
-        return label(self.path) if self.path is not None else str(UNNAMED)
+        return label(self.path or UNNAMED)
 
     def _layer(self) -> Layer:
         return parse(self._text, self._name())
@@ -326,7 +326,7 @@ class Draft:
         try:
             read_chain(self.path or UNNAMED, parse(text, self._name()))
         except ProfileError as error:
-            return error.problems[0].message
+            return printable(error.problems[0].message)
         self._change(self._without_left(text), f"extends = {printable(value.strip())}")
         return ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
+from workbench.profile.errors import printable
 from workbench.profile.fields import Field, kind_of, words_of
 from workbench.profile.keys import chosen_keys, default_choice
 from workbench.profile.layers import DEFAULT, Layer, Origin, merge
@@ -29,7 +30,7 @@ def show_fields(
     for problem in problems:
         # An option of the network belongs to the one field of all of them.
         key = "model.options" if problem.key.startswith("model.options.") else problem.key
-        complaints.setdefault(key, problem.message)
+        complaints.setdefault(key, printable(problem.message))
     fields = []
     for entry in chosen_keys(choices(here)):
         path = tuple(entry.path.split("."))

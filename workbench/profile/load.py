@@ -127,6 +127,8 @@ def _extended(layer: Layer, chain: list[Path]) -> Path | None:
     except ProfileError as error:
         raise ProfileError([origin.problem("extends", p.message) for p in error.problems]) from None
     resolved = [known.resolve() for known in chain]
+    if not path.is_file():  # only what a person names may be a pipe
+        raise ProfileError([origin.problem("extends", f"{shown_value(name)} is not a regular file")])
     if path.resolve() in resolved:
         start = resolved.index(path.resolve())
         ring = " -> ".join(known.name for known in [*chain[start:], path])
