@@ -3,6 +3,7 @@
 import json
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rich.text import Text
@@ -68,6 +69,19 @@ def named(fields: Sequence[Field], words: str) -> str:
     wanted = words.lower().split()
     found = (field.key.path for field in fields if all(word in field.key.path for word in wanted))
     return next(found, "") if wanted else ""
+
+
+def setting_of(key: str) -> str:
+    """The setting that a key belongs to: an option of the network belongs to the one setting of all of them."""
+    return "model.options" if key.startswith("model.options.") else key
+
+
+def with_problems(fields: Sequence[Field], problems: Sequence[Problem]) -> list[Field]:
+    """The settings with what is wrong with each."""
+    told: dict[str, str] = {}
+    for problem in problems:
+        told.setdefault(setting_of(problem.key), problem.message)
+    return [replace(field, problem=told.get(field.key.path, field.problem)) for field in fields]
 
 
 def under_headings(fields: Sequence[Field], problems: Sequence[Problem] = ()) -> tuple[list[Line], list[str]]:

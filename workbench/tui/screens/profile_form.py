@@ -9,8 +9,6 @@ from textual.widgets import Input
 
 import architectures
 from workbench.inspect.catalogue import short
-from workbench.preflight import check_network
-from workbench.profile import ProfileError
 from workbench.profile.edit import Draft, Field
 from workbench.tui.actions import Action, WithActions
 from workbench.tui.path_completion import complete
@@ -23,7 +21,7 @@ from workbench.tui.profile_rows import (
     wrapped,
 )
 from workbench.tui.screens.profile_dialogs import Pick
-from workbench.tui.screens.profile_view import WIDE, FormView
+from workbench.tui.screens.profile_view import WIDE, FormView, judge
 from workbench.tui.screens.runs_dialogs import Prompt
 from workbench.tui.widgets.rows import RowList
 
@@ -288,16 +286,11 @@ class ProfileForm(WithActions, FormView):
     def act_launch(self) -> None:
         """Hand it over for the review; of a wrong one the first problem, at its setting."""
         assert self.draft is not None
-        problems = self.draft.problems()
-        if not problems:
-            try:
-                resolved = self.draft.resolved()
-                check_network(resolved)
-            except ProfileError as error:
-                problems = error.problems
-            else:
-                cast("Workbench", self.app).launch(resolved, parent=self.run or None, source=self.draft.title)
-                return
+        resolved, problems = judge(self.draft)
+        if resolved is not None:
+            cast("Workbench", self.app).launch(resolved, parent=self.run or None, source=self.draft.title)
+            return
         self.tell(str(problems[0]))
         self.words, self.which = "", WHICH[0]
+        self.back_to_rows()
         self.refill(self.place_of(problems[0].key) or problem_key(problems[0]))

@@ -18,6 +18,7 @@ from workbench.tui.screens.runs_dialogs import Choose, Prompt
 from workbench.tui.widgets.lines import TextLines
 
 if TYPE_CHECKING:
+    from workbench.profile import Problem
     from workbench.tui.app import Workbench
 
 Then = Callable[[], object]
@@ -38,6 +39,8 @@ class Saving(Aside, Vertical):
     def __init__(self) -> None:
         super().__init__(id="form")
         self.draft: Draft | None = None
+        self.problems: list[Problem] = []
+        """All that is wrong with the draft."""
         self.busy = False
         """Whether its file is being written or read."""
         self.changed_on_disk = False
@@ -104,12 +107,10 @@ class Saving(Aside, Vertical):
 
     def _asked_about_problems(self, go_on: Then) -> bool:
         """Whether there are problems: then a person is asked whether to save all the same."""
-        assert self.draft is not None
-        problems = self.draft.problems()
-        if not problems:
+        if not self.problems:
             return False
-        first = clean(str(problems[0]), 200)
-        count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
+        first = clean(str(self.problems[0]), 200)
+        count = "one problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
         choices = [("no", "mend it first"), ("yes", "save it with its faults")]
         self._ask(f"It has {count}: {first}", choices, {"yes": go_on})
         return True

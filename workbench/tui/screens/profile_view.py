@@ -11,7 +11,9 @@ from textual.widgets import Static
 
 import architectures
 from workbench.base.text import clean
-from workbench.profile import Problem, Profile, ProfileError
+from workbench.lr_chart import check_schedule
+from workbench.preflight import check_network
+from workbench.profile import Problem, ProfileError, Resolved
 from workbench.profile.edit import Draft, Field
 from workbench.tui.profile_rows import (
     WHICH,
@@ -19,8 +21,10 @@ from workbench.tui.profile_rows import (
     fitting,
     help_lines,
     problem_help,
+    setting_of,
     under_headings,
     value_line,
+    with_problems,
 )
 from workbench.tui.screens.profile_look import ProfileLook
 from workbench.tui.screens.profile_saving import Saving
@@ -43,7 +47,6 @@ class FormView(Saving):
         """The run that the draft was forked from."""
         self.which, self.words = WHICH[0], ""
         self._fields: list[Field] = []
-        self._problems: list[Problem] = []
         self._before: dict[str, Any] = {}
         self._typing: Field | None = None
         self._said = ""
@@ -98,21 +101,16 @@ class FormView(Saving):
         if self.draft is None:
             return
         self._said = ""
-        self._fields = self.draft.fields()
-        profile: Profile | None = None
-        self._problems = []
-        try:
-            profile = self.draft.resolved().profile
-        except ProfileError as error:
-            self._problems = error.problems
+        resolved, self.problems = judge(self.draft)
+        self._fields = with_problems(self.draft.fields(), self.problems)
         self.show_rows(select)
         self._show_text()
-        self.query_one(ProfileLook).want(profile)
+        self.query_one(ProfileLook).want(resolved.profile if resolved else None)
         self.refresh_bindings()
 
     def show_rows(self, select: str = "") -> None:
         """The settings that the filter and `which` choose; the draft is as it was."""
-        others = [problem for problem in self._problems if not self.place_of(problem.key)]
+        others = [problem for problem in self.problems if not self.place_of(problem.key)]
         items, keys = under_headings(fitting(self._fields, self.which, self.words), others)
         self.rows.fill(items, keys, select)
         self._show_head()
@@ -120,16 +118,19 @@ class FormView(Saving):
 
     def place_of(self, key: str) -> str:
         """The setting that shows what is wrong with a key; empty for a key that is none's."""
-        key = "model.options" if key.startswith("model.options.") else key
-        return key if any(field.key.path == key for field in self._fields) else ""
+        return setting_of(key) if any(field.key.path == setting_of(key) for field in self._fields) else ""
 
     def ask(self, what: str, label: str, hint: str, text: str) -> None:
+        self.back_to_rows()
+        self.query_one("#form-value", TextLines).show([Text(label, "dim", no_wrap=True, overflow="ellipsis")])
+        self.query_one(Prompt).ask(what, hint, text)
+
+    def back_to_rows(self) -> None:
+        """The settings, where the text or the chart is in their place."""
         if not self.rows_there:
             self._chart = False
             self.show_raw(False)
             self._place_look()
-        self.query_one("#form-value", TextLines).show([Text(label, "dim", no_wrap=True, overflow="ellipsis")])
-        self.query_one(Prompt).ask(what, hint, text)
 
     def close_prompt(self) -> None:
         super().close_prompt()
@@ -157,8 +158,8 @@ class FormView(Saving):
         count = len(draft.changed)
         if draft.dirty:
             line.append(f"  ● {count or 'not'} {'not ' if count else ''}saved")
-        if self._problems:
-            line.append(f"  ! {len(self._problems)} problem{'s' * (len(self._problems) != 1)}")
+        if self.problems:
+            line.append(f"  ! {len(self.problems)} problem{'s' * (len(self.problems) != 1)}")
         line.append(f"  {self._said}" if self._said else "", "italic not bold")
         for name, text in (("only", self.which if self.which != WHICH[0] else ""), ("filter", clean(self.words, 80))):
             line.append(f"  {name}: {text}" if text else "", "not bold")
@@ -221,3 +222,14 @@ class FormView(Saving):
             self.screen.set_focus(look)
         elif self.screen.focused in (None, look) and self.display:
             self.screen.set_focus(self.rows if self.rows.display else self.query_one("#form-raw"))
+
+
+def judge(draft: Draft) -> tuple[Resolved | None, list[Problem]]:
+    """What holds, or all that is wrong: also what only the catalogue of networks and the number of steps tell."""
+    try:
+        resolved = draft.resolved()
+        check_network(resolved)
+        check_schedule(resolved)
+    except ProfileError as error:
+        return None, error.problems
+    return resolved, []
