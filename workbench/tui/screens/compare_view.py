@@ -158,7 +158,7 @@ class CompareView(WithActions, Screen[None]):
             return
         if chosen != self.wish.runs:
             view = replace(self.wish.view, window=None, cursor=None)
-            self.wish = replace(self.wish, runs=chosen, view=view, hidden=frozenset(), metric="", band=False)
+            self.wish = replace(self.wish, runs=chosen, view=view, hidden=frozenset(), metric="", log=False, band=False)
             self.sight, self.rows, self.baseline = None, [], chosen[0] if chosen else ""
             self.turn = self.evaluation = self.top = self.first_key_run = 0
         self.set_class(not chosen, "-empty")
