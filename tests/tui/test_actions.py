@@ -1,7 +1,5 @@
 """One table of actions: keys, help, palette and docs/keys.md agree because they are made from it."""
 
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -62,14 +60,3 @@ def test_help_finds_an_action_by_any_of_its_words() -> None:
 def test_the_page_of_keys_is_made_from_the_tables() -> None:
     page = (Path(__file__).parents[2] / "docs" / "keys.md").read_text(encoding="utf-8")
     assert page == keys_page(all_actions()), "python -m workbench.tui.keys > docs/keys.md"
-
-
-def test_the_first_screen_loads_neither_torch_nor_numpy() -> None:
-    """Nor what only later screens need."""
-    code = (
-        "import sys, workbench.cli, workbench.tui.main, workbench.tui.screens.models\n"
-        "heavy = ('torch', 'numpy', 'plotext', 'pydantic', 'pygments', 'sqlite3', 'lark', 'tomli_w')\n"
-        "print([name for name in heavy if name in sys.modules])"
-    )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
