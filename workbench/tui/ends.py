@@ -10,14 +10,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
 
-from workbench import notify
 from workbench.base.text import clean
-from workbench.runs.run import Run
 from workbench.runs.summary import LIVE
+
+if TYPE_CHECKING:
+    from workbench.runs.run import Run
 
 SECONDS = 2.0
 """Between two looks; one at a run that is alive reads its status and the end of its events."""
@@ -57,6 +58,8 @@ class Ends:
         with self._lock:
             if run in self._runs:
                 return
+            from workbench.runs.run import Run  # the first picture needs no reader of runs
+
             self._runs[run] = Run(run)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._look, name="run-ends", daemon=True)
@@ -114,8 +117,10 @@ class TellsEnds:
 
     def _tell_outside(self, end: End) -> None:
         """As the person's settings say: the terminal's own notification, a command of theirs."""
+        from workbench import notify
+
         app: Any = self
-        wanted = app.settings.notify
+        wanted = getattr(getattr(app, "settings", None), "notify", notify.Notify())
         if not wanted.wanted:
             return
         told = notify.End(app.root.absolute() / end.run, end.state, end.text)
