@@ -43,7 +43,7 @@ from workbench.tui.screens.compare_actions import CSS, EMPTY, PANES, WHERE
 from workbench.tui.screens.compare_place import place_of as kept_of
 from workbench.tui.screens.compare_place import take_place
 from workbench.tui.widgets.chart import Chart
-from workbench.tui.widgets.chart_view import AXIS_NAMES, View
+from workbench.tui.widgets.chart_view import AXIS_NAMES, Markers, View
 from workbench.tui.widgets.frame import Hints, TopLine
 from workbench.tui.widgets.lines import TextLines
 from workbench.tui.widgets.run_table import RunTable, StillTable
@@ -216,7 +216,7 @@ class CompareView(WithActions, Screen[None]):
         room = self.query_one("#chart", Chart).room if self.pane == "curves" else self._room
         again = again or room != self._room  # layout settles in steps, and may do so unasked
         self._room = room
-        markers = getattr(getattr(self.app, "settings", None), "markers", "braille")
+        markers: Markers = getattr(getattr(self.app, "settings", None), "markers", "braille")
         view = replace(self.wish.view, cursor=None, markers=markers)
         self._asker.ask(replace(self.wish, view=view, width=room[0], height=room[1],
                                 evaluations=self.pane == "confusion", again=again))  # fmt: skip
