@@ -12,7 +12,7 @@ from drawn_profiles import values
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from workbench.profile import ProfileError, builtin_folder, builtin_names, load, load_exact
+from workbench.profile import ProfileError, builtin_folder, builtin_names, load, load_exact, toml_text
 from workbench.profile.edit import KINDS, ChangedOnDisk, Draft
 from workbench.profile.fields import as_text, read_pairs
 from workbench.profile.keys import keys
@@ -331,6 +331,14 @@ def test_every_way_of_writing_a_file(folder, before, change, wanted):
 def test_a_text_that_cannot_be_changed_so_is_left_alone():
     with pytest.raises(Untouchable, match=r"^a is not a table in this file$"):
         set_key("a = 1\n", ("a", "b"), 2, order=())
+
+
+def test_a_change_that_came_out_wrong_is_never_taken(monkeypatch):
+    monkeypatch.setattr(toml_text, "_insert", lambda text, *_: text + "[train]\nepochs = 4\nema = 0.5\n")
+    with pytest.raises(
+        Untouchable, match=r"^cannot be changed in the way this file writes train\.epochs; change it in"
+    ):
+        set_key("seed = 1\n", ("train", "epochs"), 4, order=())
 
 
 # Saving.

@@ -14,6 +14,7 @@ from torch.autograd.graph import saved_tensors_hooks
 import architectures
 from workbench.base.errors import UserError
 from workbench.inspect.memory import footprint
+from workbench.inspect.meta import on_meta
 from workbench.profile import Profile, load
 from workbench.profile.schema import SGD, Data, Model, Muon, Plateau, RMSprop, Sam, Train
 from workbench.runs.summary import Summary
@@ -124,6 +125,13 @@ def test_what_is_kept_on_paper_is_what_autograd_keeps(arch: str) -> None:
     assert found.kept == pytest.approx(really, rel=0.05)
     assert found.weights == sum(tensor.nbytes for tensor in (*network.parameters(), *network.buffers()))
     assert found.trained == sum(parameter.nbytes for parameter in network.parameters())
+
+
+def test_a_tensor_like_another_has_the_type_that_was_asked_for() -> None:
+    with on_meta():
+        image = torch.empty(2, 3)
+        assert torch.empty_like(image, dtype=torch.float64).dtype == torch.float64
+        assert torch.empty_like(image).shape == image.shape
 
 
 def test_the_optimiser_the_average_and_sam_take_their_copies() -> None:
@@ -253,7 +261,7 @@ def test_without_like_runs_the_nearest_in_work_are_scaled(at_home: None) -> None
     assert found is not None
     assert (found.scaled, found.runs) == (True, 1)
     assert found.seconds == pytest.approx(1000.0, rel=1e-6)
-    with_far = preview.duration(profile_of(), [*[far] * 9, *[half] * 5])
+    with_far = preview.duration(profile_of(), [*[half] * 5, *[far] * 9])
     assert with_far is not None
     assert with_far.seconds == pytest.approx(1000.0, rel=1e-6)
     assert preview.duration(profile_of("mine:Net"), [half]) is None

@@ -60,11 +60,10 @@ def footprint(
 
 
 def _freeze(network: nn.Module, other: nn.Module) -> None:
-    """As training does it: the head is what another number of classes changes; the rest is in evaluation."""
+    """As training does it: the head is what another number of classes changes, and the rest has no gradient."""
     shapes = {name: parameter.shape for name, parameter in other.named_parameters()}
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(shapes[name] != parameter.shape)
-    network.eval()
 
 
 def _kept(network: nn.Module, images: Tensor) -> list[int]:
