@@ -33,7 +33,7 @@ SMALLEST = (LABELS + 6, 4)
 """Columns and rows below which nothing can be drawn."""
 RAW_COLOR = 245
 """What a smoothed curve lies on: grey dots, on dark and light ground."""
-MOST_POINTS = 8
+MOST_POINTS = 4
 """Points a column from which a line is thinned: nobody could tell them apart."""
 CLOSEST = 1e-4
 """The part of the whole axis below which zooming ends."""
