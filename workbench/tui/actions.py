@@ -15,12 +15,13 @@ from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
 
-_SIGNS = {
+SIGN_OF = {
     "slash": "/", "question_mark": "?", "colon": ":", "plus": "+", "minus": "-", "full_stop": ".", "comma": ",",
     "equals_sign": "=", "left_square_bracket": "[", "right_square_bracket": "]", "less_than_sign": "<",
     "greater_than_sign": ">", "up": "↑", "down": "↓", "left": "←", "right": "→", "escape": "esc",
     "exclamation_mark": "!", "asterisk": "*", "number_sign": "#", "tilde": "~",
 }  # fmt: skip
+"""How keys that Textual calls by a word are written."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,12 @@ def bindings(actions: Sequence[Action]) -> list[BindingType]:
 def sign(key: str) -> str:
     """A key as people write it: `/` for `slash`, `^s` for `ctrl+s`."""
     *held, last = key.split("+")
-    return "".join("^" if name == "ctrl" else f"{name}+" for name in held) + _SIGNS.get(last, last)
+    return "".join("^" if name == "ctrl" else f"{name}+" for name in held) + SIGN_OF.get(last, last)
 
 
 def prints(key: str) -> bool:
     """Whether a key puts a character where one types."""
-    return len(key) == 1 or key == "space" or (key in _SIGNS and len(_SIGNS[key]) == 1 and _SIGNS[key] not in "↑↓←→")
+    return len(key) == 1 or key == "space" or (key in SIGN_OF and len(SIGN_OF[key]) == 1 and SIGN_OF[key] not in "↑↓←→")
 
 
 class WithActions:
@@ -81,6 +82,11 @@ class WithActions:
         if own:  # before Textual merges the bindings of all base classes
             cls.BINDINGS = [*cls.__dict__.get("BINDINGS", []), *bindings(own)]  # type: ignore[attr-defined]
         super().__init_subclass__(**kwargs)
+
+    def _compositor_refresh(self) -> None:
+        """Textual draws a screen while it is still put together, and throws that picture away: a tenth of the start."""
+        if not self.app._batch_count:  # type: ignore[attr-defined]
+            super()._compositor_refresh()  # type: ignore[misc]
 
     def may(self, action_id: str) -> bool | None:
         """Whether it can be done now; None shows it greyed out in the footer."""

@@ -1,21 +1,28 @@
 """The app: its screens by digit, themes, help and palette, and what screens ask of it."""
 
+import asyncio
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from textual import events
 from textual.app import App
 from textual.command import CommandPalette
+from textual.filter import LineFilter
+from textual.geometry import Size
+from textual.reactive import reactive
 from textual.screen import Screen
 
-from workbench.base.errors import did_you_mean
 from workbench.base.text import clean
 from workbench.tui.actions import Action, WithActions
 from workbench.tui.ends import TellsEnds
+from workbench.tui.last_place import place_beside, read_last, write_last
+from workbench.tui.launches import Launches
 from workbench.tui.settings import Settings, remember
+from workbench.tui.terminal import Ascii, Gate, wants_ascii
 from workbench.tui.themes import DARK, THEMES
 from workbench.tui.torch_loader import TorchLoader
 
@@ -23,6 +30,9 @@ if TYPE_CHECKING:
     from textual.command import Provider
 
     from workbench.inspect.layer import Layer
+    from workbench.profile import Resolved
+
+Breakpoints = list[tuple[int, str]]
 
 IDLE = 2.0
 """Seconds without a key after which torch is loaded, so that a shape walk need not wait for it."""
@@ -34,13 +44,24 @@ def _commands() -> "type[Provider]":
     return ActionCommands
 
 
+@runtime_checkable
+class Placed(Protocol):
+    """A screen that says on leaving where it was; others say so whenever it changes."""
+
+    def keep_place(self) -> None: ...
+
+
 class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
     """`root` holds the runs; `walk` stands in for the shape walk in tests."""
 
     TITLE = "cnn-workbench"
+    busy: reactive[str] = reactive("", init=False)
+    """What is being made ready, for the first line of every screen; empty for nothing."""
     CSS_PATH = Path(__file__).with_name("workbench.tcss")
     COMMANDS: ClassVar[set["type[Provider] | Callable[[], type[Provider]]"]] = {_commands}
-    PLACES: ClassVar[tuple[tuple[str, str], ...]] = (("1", "Models"), ("3", "Train"), ("4", "Runs"))
+    PLACES: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("1", "Models"), ("3", "Train"), ("4", "Runs"), ("5", "Compare"),
+    )  # fmt: skip
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-normal"), (140, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (16, "-low"), (30, "-tall")]  # noqa: RUF012
     ENABLE_COMMAND_PALETTE = False  # Textual's own key for it; ours is in the table
@@ -48,8 +69,10 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
         Action("app.models", ("1",), "Models", "The networks: card, shape walk, source.", shown=False),
         Action("app.train", ("3",), "Train", "A run as it is trained: curves, figures, events.", shown=False),
         Action("app.runs", ("4",), "Runs", "All runs as a table.", shown=False),
+        Action("app.compare", ("5",), "Compare", "Marked runs side by side: curves, keys, confusions.", shown=False),
         Action("app.help", ("question_mark", "f1"), "help", "The keys that work here."),
         Action("app.palette", ("colon", "ctrl+p"), "palette", "Find an action by its name.", shown=False),
+        Action("app.queue", ("Q",), "queue", "What is trained, and what waits for its turn.", shown=False),
         Action("app.quit", ("q",), "quit", "Back; from a screen, quit.", shown=False),
         Action("app.leave", ("ctrl+q",), "quit now", "Quit from wherever one is.", shown=False),
         Action("app.interrupt", ("ctrl+c",), "interrupt", "Says how to quit.", shown=False),
@@ -66,18 +89,30 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
         settings_path: Path | None = None,
         walk: "Callable[[str, int], Layer] | None" = None,
         preload: bool = True,
+        attach: str | None = None,
     ) -> None:
-        """`settings_path`: where theme and last screen are kept. `preload`: load torch when nobody types."""
+        """`settings_path`: where theme and last screen are kept. `preload`: load torch when nobody types.
+
+        `attach`: begin on the Train screen, with this run or, where it is empty, with the one it chooses.
+        """
         self.settings = settings or Settings()
-        places = {"models": self._models, "train": self._train, "runs": self._runs}
+        places = {"models": self._models, "train": self._train, "runs": self._runs, "compare": self._compare}
         start = self.settings.screen if self.settings.screen in places else "models"
+        start = "train" if attach is not None else start
         self.DEFAULT_MODE = start  # type: ignore[misc]  # read once, by the line below
         super().__init__()
         for name, make in places.items():
             self.add_mode(name, make)
         self.root, self.walk, self.torch = root, walk, TorchLoader()
         self._settings_path, self._preload = settings_path, preload
+        self.last = read_last(place_beside(settings_path) if settings_path else None)
+        """Where each screen was: what they leave here is written when the app ends."""
+        self.launches = Launches(self)
+        self._to_watch = attach
+        self._waiting: list[Callable[[], object]] | None = []
+        self._running_loop: asyncio.AbstractEventLoop | None = None
         self._typed_at = time.monotonic()
+        self._gates = [Gate(), Ascii(wants_ascii(self.settings.ascii, os.environ))]
         for theme in THEMES:
             self.register_theme(theme)
         known = self.settings.theme in self.available_themes
@@ -85,13 +120,36 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
         if not known:
             self.settings.problems.append(f'unknown theme "{clean(self.settings.theme, 40)}"')
         self.animation_level = self.settings.animation  # type: ignore[assignment]  # checked when it was read
-        self.set_keymap(self.settings.keys)
 
     def on_mount(self) -> None:
         """What may wait until the screen is there."""
-        self.call_after_refresh(self._tell_problems)
+        self._running_loop = asyncio.get_running_loop()
+        if self._to_watch:
+            self.open_run(self._to_watch)
+        self.once_drawn(self._take_keys)
+        self.set_timer(IDLE / 2, self.launches.tell_of_left)
         if self._preload:
             self._idle = self.set_interval(IDLE / 4, self._load_when_idle)
+
+    def once_drawn(self, call: Callable[[], object]) -> None:
+        """Call it soon, but after the first picture: what it imports and reads must not delay that.
+
+        Textual's own `call_after_refresh` is no help here: while the app is put together it is after nothing.
+        """
+        if self._waiting is None:
+            self.call_later(call)
+        else:
+            self._waiting.append(call)
+
+    def post_display_hook(self) -> None:
+        """Textual calls it when something has been drawn."""
+        waiting, self._waiting = self._waiting, None
+        for call in waiting or ():
+            self.call_later(call)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """What every line passes before it goes to the terminal."""
+        return [*super().get_line_filters(), *(gate for gate in self._gates if gate.enabled)]
 
     async def on_event(self, event: events.Event) -> None:
         """Note when somebody types."""
@@ -103,9 +161,37 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
         """Go to the Train screen, on this run."""
         self.go("train", lambda screen: screen.open_run(run_id))
 
+    def launch(self, resolved: "Resolved", *, parent: str | None = None, source: str = "") -> None:
+        """Ask how this profile is to be trained, and train it. `parent`: the run that the profile was taken from."""
+        self.launches.begin(resolved, parent or "", source)
+
+    def resume(self, run_id: str) -> None:
+        """Ask how this run is to go on, and let it."""
+        self.launches.resume(run_id)
+
+    @property
+    def has_threaded_run(self) -> bool:
+        """Whether a run is trained in this process, and pays for what the screen computes."""
+        return self.launches.live is not None
+
+    def watch_busy(self) -> None:
+        """The first line says it."""
+        from workbench.tui.widgets.frame import TopLine
+
+        for line in self.screen_stack[0].query(TopLine):
+            line.refresh()
+
+    def on_launches_told(self, message: Launches.Told) -> None:
+        """News of an order."""
+        self.launches.hear(message.news)
+
     def show_runs(self, query: str) -> None:
         """Go to the Runs screen with this filter."""
         self.go("runs", lambda screen: screen.see(replace(screen.view, filter=query, by=())))
+
+    def compare(self, run_ids: Sequence[str]) -> None:
+        """Go to the Compare screen, with two to eight runs; the first is the baseline."""
+        self.go("compare", lambda screen: screen.open_runs(run_ids))
 
     def go(self, mode: str, then: Callable[[Any], object] | None = None) -> None:
         """To another screen; `then` is called with it when it is there."""
@@ -122,6 +208,10 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
     def act_runs(self) -> None:
         """Screen 4."""
         self.go("runs")
+
+    def act_compare(self) -> None:
+        """Screen 5."""
+        self.go("compare")
 
     def act_help(self) -> None:
         """The keys of the screen, and those that hold everywhere."""
@@ -143,11 +233,34 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
         else:
             self.act_leave()
 
+    def act_queue(self) -> None:
+        """What waits."""
+        self.launches.show_queue()
+
     def act_leave(self) -> None:
+        """End; while a run is trained in this program, ask what becomes of it."""
+        if self.launches.live is None:
+            self.leave()
+        else:
+            self.launches.ask_before_leaving()
+
+    def end_soon(self) -> None:
+        """End without a question: for a handler of signals, which may run between any two steps of Python."""
+        if self._running_loop is not None:
+            self._running_loop.call_soon_threadsafe(self.leave)
+
+    def leave(self) -> None:
         """End, and remember where."""
-        if self._settings_path and self.current_mode != self.settings.screen:
-            remember(self._settings_path, "screen", self.current_mode)
+        self._keep_place()
         self.exit()
+
+    def _keep_place(self) -> None:
+        if isinstance(here := self.screen_stack[0], Placed):
+            here.keep_place()
+        if self._settings_path:
+            if self.current_mode != self.settings.screen:
+                remember(self._settings_path, "screen", self.current_mode)
+            write_last(place_beside(self._settings_path), self.last)
 
     def act_interrupt(self) -> None:
         """Ctrl-C ends nothing by accident."""
@@ -173,7 +286,10 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
     def _models(self) -> Screen[Any]:
         from workbench.tui.screens.models import ModelsScreen
 
-        return ModelsScreen(self.root, self.torch, self.walk)
+        screen = ModelsScreen(self.root, self.torch, self.walk)
+        # Before there is anything in it: a class that comes with the first layout has every widget styled once more.
+        screen.set_classes(classes_for(self.size, self.HORIZONTAL_BREAKPOINTS, self.VERTICAL_BREAKPOINTS))
+        return screen
 
     def _train(self) -> Screen[Any]:
         from workbench.tui.screens.train import TrainScreen
@@ -185,6 +301,11 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
 
         return RunsScreen()
 
+    def _compare(self) -> Screen[Any]:
+        from workbench.tui.screens.compare import CompareScreen
+
+        return CompareScreen(self.root, self.settings.hz)
+
     def keep_setting(self, key: str, value: str) -> None:
         """For now and for the next time."""
         setattr(self.settings, key, value)
@@ -195,15 +316,15 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
         self.theme = name
         self.keep_setting("theme", name)
 
-    def _tell_problems(self) -> None:
-        """One line each; a misspelt setting is not worth more than that."""
+    def _take_keys(self) -> None:
+        """The person's own keys, as far as they can be, and a line for each thing in the settings that is wrong."""
         if self.settings.keys:
             from workbench.tui.keys import all_actions
+            from workbench.tui.own_keys import checked
 
-            known = [action.id for action in all_actions()]
-            for name in self.settings.keys:
-                if name not in known:
-                    self.settings.problems.append(clean(f'unknown action "{name}"{did_you_mean(name, known)}', 200))
+            self.settings.keys, problems = checked(self.settings.keys, all_actions())
+            self.settings.problems += problems
+            self.set_keymap(self.settings.keys)
         for problem in self.settings.problems:
             self.notify(problem, severity="warning", markup=False)
 
@@ -211,3 +332,11 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
         if time.monotonic() - self._typed_at >= IDLE:
             self._idle.stop()
             self.torch.start()
+
+
+def classes_for(size: Size, columns: Breakpoints, rows: Breakpoints) -> list[str]:
+    """The classes that Textual gives a screen of this size."""
+    return [
+        next((name for least, name in sorted(breakpoints, reverse=True) if length >= least), "")
+        for length, breakpoints in zip(size, (columns, rows), strict=True)
+    ]

@@ -4,7 +4,7 @@
 thread beside the screen, which shows the `Board` that comes out.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -15,6 +15,7 @@ from workbench.runs.leaderboard import Group, GroupColumns, Order, grouped, in_o
 from workbench.runs.query import Query, compile_query
 from workbench.runs.summary import Summary
 from workbench.runs.tables import Table
+from workbench.tui.last_place import text_of, texts_of
 
 Row = Summary | Group
 
@@ -74,6 +75,18 @@ class View:
             name: f"{'▼' if descending else '▲'}{rank if several else ''}"
             for rank, (name, descending) in enumerate(self.sorting, 1)
         }
+
+
+def view_of(place: Mapping[str, Any]) -> View:
+    """The view that a place tells of, as `asdict` and JSON left it; the usual one for what is no such thing."""
+    order = place.get("order")
+    pairs = [pair for pair in order if isinstance(pair, list | tuple)] if isinstance(order, list | tuple) else []
+    fits = all(len(pair) == 2 and isinstance(pair[0], str) and isinstance(pair[1], bool) for pair in pairs)
+    return View(
+        filter=text_of(place, "filter"), order=tuple((pair[0], pair[1]) for pair in pairs) if fits else (),
+        columns=texts_of(place, "columns"), by=texts_of(place, "by"), baseline=text_of(place, "baseline"),
+        archived=place.get("archived") is True,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

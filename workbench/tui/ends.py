@@ -14,6 +14,7 @@ from typing import Any
 
 from textual.message import Message
 
+from workbench import notify
 from workbench.base.text import clean
 from workbench.runs.run import Run
 from workbench.runs.summary import LIVE
@@ -109,3 +110,21 @@ class TellsEnds:
         app.bell()
         severity = "error" if event.end.bad else "information"
         app.notify(event.end.text, title=event.end.run, severity=severity, markup=False)
+        self._tell_outside(event.end)
+
+    def _tell_outside(self, end: End) -> None:
+        """As the person's settings say: the terminal's own notification, a command of theirs."""
+        app: Any = self
+        wanted = app.settings.notify
+        if not wanted.wanted:
+            return
+        told = notify.End(app.root.absolute() / end.run, end.state, end.text)
+        if app._driver is not None:
+            app._driver.write(notify.for_terminal(wanted, told))
+
+        def run() -> None:
+            if problem := notify.run_command(wanted, told):
+                with suppress(RuntimeError):
+                    app.call_from_thread(app.notify, problem, severity="warning", markup=False)
+
+        threading.Thread(target=run, name="notify", daemon=True).start()

@@ -3,11 +3,16 @@
 theme = "dark"          # dark, light, clear (for every kind of colour vision), or one of Textual's own
 animation = "none"      # none, basic, full
 hz = 2                  # how often a second a live run is drawn anew
+ascii = "auto"          # or true: signs, frames and charts of ASCII alone; false: never
+launch = "thread"       # or "detached": how a run is started unless one says otherwise
 markers = "braille"     # what curves are drawn with: braille, block, ascii (then signs are too)
 screen = "models"       # where the last session ended; kept by the program
 
 [keys]
 "models.sort" = "o"     # the keys of an action, by its id in docs/keys.md
+
+[notify]                # what tells of a run's end: workbench/notify.py
+bell = true
 """
 
 import os
@@ -21,9 +26,14 @@ from typing import Any
 
 from workbench.base.errors import did_you_mean
 from workbench.base.text import clean
+from workbench.notify import Notify, read_notify
 
-MARKERS = ("braille", "block", "ascii")
-ANIMATIONS = ("none", "basic", "full")
+WORDS = {
+    "animation": ("none", "basic", "full"),
+    "launch": ("thread", "detached"),
+    "markers": ("braille", "block", "ascii"),
+}
+"""Settings that take only some words."""
 HZ = (0.2, 10.0)
 
 
@@ -35,19 +45,16 @@ class Settings:
     animation: str = "none"
     hz: float = 2.0
     """Of 0.2 to 10."""
+    ascii: str | bool = "auto"
+    """`auto`: as terminal and locale tell."""
+    launch: str = "thread"
     markers: str = "braille"
     screen: str = "models"
+    notify: Notify = field(default_factory=Notify)
     keys: dict[str, str] = field(default_factory=dict)
     """Action id -> keys, separated by commas."""
     problems: list[str] = field(default_factory=list)
     """One clean line for each thing that was not understood."""
-
-
-def settings_path() -> Path:
-    """Where the file is, whether there is one or not."""
-    import platformdirs
-
-    return Path(platformdirs.user_config_dir("cnn-workbench", appauthor=False)) / "settings.toml"
 
 
 def load_settings(path: Path) -> Settings:
@@ -68,6 +75,10 @@ def read_settings(found: Mapping[str, Any], name: str) -> Settings:
     for key, value in found.items():
         if key not in known:
             problem = f'unknown setting "{key}"{did_you_mean(key, known)}'
+        elif key == "notify" and isinstance(value, Mapping):
+            settings.notify, problems = read_notify(value)
+            settings.problems += [clean(f"{name}: {problem}", 200) for problem in problems]
+            continue
         elif problem := _wrong(key, value):
             problem = f"{key}: {problem} (got {value!r})"
         else:
@@ -82,13 +93,15 @@ def _wrong(key: str, value: Any) -> str:
     if key == "hz":
         fits = isinstance(value, int | float) and not isinstance(value, bool) and HZ[0] <= value <= HZ[1]
         return "" if fits else f"must be a number from {HZ[0]:g} to {HZ[1]:g}"
+    if key == "notify":
+        return "must be a table of lines like bell = true"
+    if key == "ascii":
+        return "" if value == "auto" or isinstance(value, bool) else 'must be "auto", true or false'
     if key == "keys":
         fits = isinstance(value, dict) and all(isinstance(keys, str) and keys for keys in value.values())
         return "" if fits else 'must be a table of lines like "models.sort" = "o"'
-    if key == "markers" and value not in MARKERS:
-        return f"must be one of {', '.join(MARKERS)}"
-    if key == "animation" and value not in ANIMATIONS:
-        return f"must be one of {', '.join(ANIMATIONS)}"
+    if key in WORDS and value not in WORDS[key]:
+        return f"must be one of {', '.join(WORDS[key])}"
     return "" if isinstance(value, str) else "must be a text"
 
 

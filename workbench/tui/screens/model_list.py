@@ -33,8 +33,10 @@ class ModelList(Vertical):
     class Opened(Message):
         """A row is to be looked at."""
 
-    def __init__(self) -> None:
+    def __init__(self, start: str = "") -> None:
+        """`start`: the network that the cursor is on at first, if there is one of that name."""
         super().__init__(id="list")
+        self._start = start
         self.rows = rows()
         self.own: Mapping[str, Sequence[Own]] = {}
         self.sort = SORTS[0]
@@ -62,18 +64,22 @@ class ModelList(Vertical):
         option = self.listed.highlighted_option
         return next((row for row in self.shown if option and row.name == option.id), None)
 
+    def on_mount(self) -> None:
+        """The first picture has the networks in it, so they do not wait for the layout to tell the width."""
+        self.fill()
+
     def on_resize(self, _: events.Resize) -> None:
         """Other columns may fit. A list that comes back as wide as it was is as it was."""
-        if self.content_size.width != self._filled_for:
+        if self._room() != self._filled_for:
             self.fill()
 
     def fill(self) -> None:
         """Build the lines anew; the cursor stays on its network, or goes to the first one."""
-        before = self.row.name if self.row else ""
+        before = self.row.name if self.row else self._start
         groups = arrange(self.rows, self.words, self.sort, self.backwards, self.own)
         self.shown = [row for _, members in groups for row in members]
         # one column for the scroll bar, whether there is one or not: lines stay where they are while one filters
-        self._filled_for = self.content_size.width
+        self._filled_for = self._room()
         width = max(_NAME, self._filled_for - 1)
         columns = fitting(width, self.sort)
         options: list[Option] = []
@@ -87,7 +93,8 @@ class ModelList(Vertical):
             place = names.index(before) if before in names else 1 if self.shown else None
             self.listed.highlighted = place
         self._show_heading(width, columns)
-        if not self.row or self.row.name != before:
+        if not self.row or self.row.name != before or self._start:
+            self._start = ""
             self.post_message(self.Chosen(self.row))
 
     def take_own(self, own: Mapping[str, Sequence[Own]]) -> None:
@@ -142,6 +149,16 @@ class ModelList(Vertical):
         """Enter or a click."""
         event.stop()
         self.post_message(self.Opened())
+
+    def _room(self) -> int:
+        """Columns inside the frame; before the layout those that its style will give it."""
+        if self.size.width:
+            return self.content_size.width
+        styles, whole = self.styles, self.app.size
+        scalars = (styles.width, styles.min_width, styles.max_width)
+        width, least, most = (float(scalar.resolve(whole, whole)) if scalar else None for scalar in scalars)
+        width = min(max(width or 0.0, least or 0.0), most or width or 0.0)
+        return max(0, int(width) - styles.gutter.width)
 
     def _line(self, row: Row, width: int, columns: Sequence[str]) -> Text:
         line = Text(f" {row.name}", no_wrap=True)

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from textual import events
 from textual.app import ComposeResult
@@ -16,6 +16,7 @@ from textual.widgets import Input
 from workbench.base.text import clean
 from workbench.inspect.layer import Layer
 from workbench.tui.actions import Action, WithActions
+from workbench.tui.last_place import text_of
 from workbench.tui.model_rows import Own, filter_of, own_results
 from workbench.tui.screens.model_list import ModelList
 from workbench.tui.screens.model_pane import ModelPane
@@ -86,7 +87,7 @@ class ModelsScreen(WithActions, Screen[None]):
         """List at the left, view at the right."""
         yield TopLine(_WHERE, self.workbench.PLACES)
         with Horizontal(id="body"):
-            yield ModelList()
+            yield ModelList(text_of(self._last, "network"))
             yield ModelPane()
         yield Hints()
 
@@ -98,6 +99,11 @@ class ModelsScreen(WithActions, Screen[None]):
     def workbench(self) -> "Workbench":
         """The app."""
         return cast("Workbench", self.app)
+
+    @property
+    def _last(self) -> dict[str, Any]:
+        """Where the last session was, and what the next one is to find."""
+        return self.workbench.last.setdefault("models", {})
 
     @property
     def models(self) -> ModelList:
@@ -122,11 +128,13 @@ class ModelsScreen(WithActions, Screen[None]):
         return True
 
     def on_screen_resume(self, _: events.ScreenResume) -> None:
-        """Runs may have been made meanwhile. Read once the screen has been drawn."""
-        self.call_after_refresh(self._read_runs)
+        """Runs may have been made meanwhile."""
+        self.workbench.once_drawn(self._read_runs)
 
     def on_model_list_chosen(self, event: ModelList.Chosen) -> None:
         """Another network."""
+        if row := self.models.row:
+            self._last["network"] = row.name
         self._show_row()
         if self.pane.view == "layers":
             self.set_timer(SETTLE, self._show_walk)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from workbench.base.errors import UserError
 from workbench.base.text import clean
 from workbench.runs.columns import COLUMN_NAMES
+from workbench.runs.compare import MOST
 from workbench.runs.leaderboard import Group
 from workbench.runs.query import compile_query
 from workbench.runs.summary import Summary
@@ -50,6 +51,7 @@ ACTIONS = (
     ),
     _action("sort", "s", "sort", "Sort by the column under the cursor: descending, ascending, off.", shown=True),
     _action("mark", "space", "mark", "Mark the run, or take its mark off.", shown=True),
+    _action("compare", "c", "compare", "Compare the marked runs, two to eight, on screen 5.", shown=True),
     _action("group", "g", "group", "One row for all seeds of a network and recipe: n, mean, deviation.", shown=True),
     _action("group-by", "w", "group by", "Choose in what the runs of a row agree; g then groups by that."),
     _action("baseline", "b", "baseline", "Show differences to this run, or no more.", shown=True),
@@ -95,6 +97,14 @@ class RunsScreen(RunsView):
             self.marked.update(dict.fromkeys(runs))
         self.remark()
         table.act_down()
+
+    def act_compare(self) -> None:
+        """The marked runs, in the order of marking."""
+        count = len(self.marked)
+        if 2 <= count <= MOST:
+            cast("Workbench", self.app).compare(tuple(self.marked))
+        else:
+            self.say(f"compare takes 2 to {MOST} runs, {count or 'none'} marked: space marks a run", wrong=True)
 
     def act_baseline(self) -> None:
         row = self.query_one(VirtualTable).row

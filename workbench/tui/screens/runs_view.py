@@ -6,7 +6,7 @@ change, and the table shows it. One look is under way at a time: the screen asks
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from rich.text import Text
@@ -24,7 +24,7 @@ from workbench.runs.leaderboard import Group
 from workbench.runs.summary import Summary
 from workbench.tui import desk as do
 from workbench.tui.actions import WithActions
-from workbench.tui.board import SHAPES, Board, View
+from workbench.tui.board import SHAPES, Board, View, view_of
 from workbench.tui.pace import Beat, moment_of
 from workbench.tui.run_preview import preview
 from workbench.tui.screens.runs_dialogs import Prompt
@@ -117,6 +117,8 @@ class RunsView(WithActions, Screen[None]):
         yield Hints()
 
     def on_mount(self) -> None:
+        if self.view == View():
+            self.view = view_of(self._last)
         self._desk = do.Desk(cast("Workbench", self.app).root)
         self._watch = self.set_interval(WATCH_SECONDS, self._tick)
         self.watch(self.app, "app_focus", self._focus_is_back, init=False)
@@ -144,6 +146,12 @@ class RunsView(WithActions, Screen[None]):
             self.look()
 
     @property
+    def _last(self) -> dict[str, Any]:
+        """Where the last session was, and what the next one is to find; nothing in an app that keeps neither."""
+        places: dict[str, dict[str, Any]] = getattr(self.app, "last", {})
+        return places.setdefault("runs", {})
+
+    @property
     def desk(self) -> do.Desk:
         """The runs; of the screen alone, since a store is for one thread at a time."""
         assert self._desk is not None  # there is none before the screen is
@@ -164,6 +172,7 @@ class RunsView(WithActions, Screen[None]):
     def see(self, view: View) -> None:
         """Show something else from now on."""
         self.view = view
+        self._last.update(asdict(view))
         if self.is_mounted:
             self.look()
 

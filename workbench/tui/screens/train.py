@@ -24,6 +24,7 @@ from workbench.tui.run_lines import alert_lines, chart_title, facts, head, progr
 from workbench.tui.screens.runs_dialogs import Prompt
 from workbench.tui.screens.train_actions import ACTIONS, CSS, WHERE
 from workbench.tui.screens.train_looking import Looking
+from workbench.tui.screens.train_place import place_of, take_place
 from workbench.tui.watching import Job, Look, Nothing, Wanted
 from workbench.tui.widgets.chart import Chart
 from workbench.tui.widgets.frame import Hints, TopLine
@@ -98,6 +99,7 @@ class TrainScreen(Looking):
     def on_mount(self) -> None:
         """Begin to look."""
         self.set_class(True, "-first", "-events", "-well", "-some")
+        self._view = take_place(getattr(self.app, "last", {}).get("train", {}), self._view, self.charts, self)
         self._looker = Looker(self.root, self._tell)
         self._looker.start()
         settings = getattr(self.app, "settings", None)
@@ -115,9 +117,14 @@ class TrainScreen(Looking):
 
     def on_screen_suspend(self) -> None:
         """A screen that nobody sees costs nothing."""
+        self.keep_place()
         self._hidden = True
         if self._timer:
             self._timer.pause()
+
+    def keep_place(self) -> None:
+        """For the next session."""
+        getattr(self.app, "last", {})["train"] = place_of(self._view, self.charts, self)
 
     def on_screen_resume(self) -> None:
         """Back on the terminal: once at once, then as before."""

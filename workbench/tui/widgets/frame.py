@@ -34,8 +34,9 @@ class TopLine(Widget):
             here = name == self.here
             line.append(f"[{digit} {name}]" if here else f" {digit} {name} ", _BOLD if here else "")
         room = self.size.width - line.cell_len - 2
-        if self.status and room >= 8:
-            status = Text(self.status, no_wrap=True)
+        says = getattr(self.app, "busy", "") or self.status
+        if says and room >= 8:
+            status = Text(says, no_wrap=True)
             status.truncate(room, overflow="ellipsis")
             line.append(" " * (room - status.cell_len + 1)).append_text(status)
         return line
