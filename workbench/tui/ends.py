@@ -4,11 +4,12 @@ A thread looks every two seconds at the runs that were alive when last seen, and
 there. An end is told once.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from textual.message import Message
 
 from workbench import notify
 from workbench.base.text import clean
+from workbench.runs.lock import read_holder
 from workbench.runs.run import Run
 from workbench.runs.summary import LIVE
 
@@ -115,12 +117,15 @@ class TellsEnds:
     def _tell_outside(self, end: End) -> None:
         """As the person's settings say: the terminal's own notification, a command of theirs."""
         app: Any = self
-        wanted = app.settings.notify
-        if not wanted.wanted:
+        settings = getattr(app, "settings", None)
+        if settings is None or not settings.notify.wanted:
             return
+        wanted = settings.notify
         told = notify.End(app.root.absolute() / end.run, end.state, end.text)
         if app._driver is not None:
-            app._driver.write(notify.for_terminal(wanted, told))
+            app._driver.write(notify.for_terminal(replace(wanted, bell=False), told))  # the bell has rung
+        if tells_itself(told.path, end):
+            return
 
         def run() -> None:
             if problem := notify.run_command(wanted, told):
@@ -128,3 +133,8 @@ class TellsEnds:
                     app.call_from_thread(app.notify, problem, severity="warning", markup=False)
 
         threading.Thread(target=run, name="notify", daemon=True).start()
+
+
+def tells_itself(run: Path, end: End) -> bool:
+    """Whether a run of another process has run the command already, as the last thing it did; a killed one has not."""
+    return end.state != "crashed" and read_holder(run / "lock").get("pid") != os.getpid()
