@@ -53,8 +53,9 @@ examples:
   cnn-workbench evaluate best:resnet18                          per-class accuracy, confusion matrix, calibration
   cnn-workbench sweep quick.toml --arch resnet18,vit --seed 0..4    ten runs, one after the other
 
-A profile is looked up as a path, then in ./profiles, then among the built-in ones. Every key can also be set
-by an environment variable: CNNWB_OPTIM__LR=0.01. Results go to ./runs (or --runs DIR, or CNNWB_RUNS).
+A profile is looked up as a path, then in ./profiles, then in your own folder (on Linux
+~/.config/cnn-workbench/profiles), then among the built-in ones. Every key can also be set by an environment
+variable: CNNWB_OPTIM__LR=0.01. Results go to ./runs (or --runs DIR, or CNNWB_RUNS).
 
 exit codes: 0 finished, 1 the run failed, 2 wrong profile or command line, 75 preempted (SIGTERM, SIGUSR2, SIGHUP),
 130 interrupted (Ctrl-C); a stopped run is saved and goes on with --resume.

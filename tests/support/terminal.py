@@ -3,20 +3,31 @@
 import fcntl
 import os
 import pty
+import re
 import struct
 import subprocess
 import termios
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from select import select
 
 import pyte
 
 
+CHECKOUT = Path(__file__).parents[2]
+"""What is tested is the workbench of this checkout, whatever is installed."""
+
+_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.")
+
+
 class Terminal:
     """A program in a pseudo-terminal of `columns` x `rows`."""
 
-    def __init__(self, command: list[str], folder: Path, columns: int, rows: int) -> None:
+    def __init__(
+        self, command: list[str], folder: Path, columns: int, rows: int, environ: Mapping[str, str] | None = None
+    ) -> None:
+        """`environ`: variables besides those of this process."""
         self.screen = pyte.HistoryScreen(columns, rows)
         self.stream = pyte.ByteStream(self.screen)
         self.controller, terminal = pty.openpty()
@@ -26,7 +37,7 @@ class Terminal:
         self.process = subprocess.Popen(
             command, cwd=folder, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-            env={**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": str(rows)},
+            env={**os.environ, "TERM": "xterm-256color", "PYTHONPATH": str(CHECKOUT), **(environ or {})},
         )  # fmt: skip
         os.close(terminal)
 
@@ -53,6 +64,29 @@ class Terminal:
         self.raw += data
         self.stream.feed(data)
         return bool(data)
+
+    def listen(self, seconds: float) -> None:
+        """Take in what comes for a while."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if select([self.controller], [], [], left)[0] and not self.read():
+                return
+
+    @property
+    def said(self) -> str:
+        """Everything that was written so far, without escape sequences."""
+        return _SEQUENCE.sub("", self.raw.decode("utf-8", errors="replace"))
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Another size, as when somebody pulls at the window's corner."""
+        self.screen.resize(rows, columns)
+        fcntl.ioctl(self.controller, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def end(self) -> None:
+        """Whatever became of the program, it is gone afterwards."""
+        self.process.kill()
+        self.process.wait()
+        self.close()
 
     def close(self) -> None:
         os.close(self.controller)

@@ -433,6 +433,7 @@ def test_a_hidden_screen_asks_for_nothing(root: Path) -> None:
         await see.pilot.pause()
         del asked[:]
         await asyncio.sleep(0.3)
+        see.app.compare.ask(again=True)  # as a terminal of another size would have it do
         assert not asked
         see.app.pop_screen()
         await see.see(lambda: bool(asked))
@@ -549,6 +550,47 @@ def test_the_whole_way_by_keys(root: Path) -> None:
             await see.see("[5 Compare]", "2 runs", "[curves]")
 
     asyncio.run(play())
+
+
+def test_the_last_comparison_comes_back_in_the_next_session(root: Path, tmp_path: Path) -> None:
+    place = tmp_path / "settings.toml"
+    runs = [path.name for path in named(root, "base-s0", "vit", "base-s1")]
+
+    def session(story: Callable[[Driver, Workbench], Awaitable[None]]) -> None:
+        app = Workbench(root, Settings(screen="compare", markers="ascii"), settings_path=place, preload=False)
+
+        async def play() -> None:
+            async with app.run_test(size=(100, 30)) as pilot:
+                app.text = lambda: Host.text(app)  # type: ignore[attr-defined, arg-type]
+                await story(Driver(app, pilot), app)  # type: ignore[arg-type]
+
+        asyncio.run(play())
+
+    async def first(see: Driver, app: Workbench) -> None:
+        await see.see("Nothing to compare yet")
+        app.compare(runs)
+        await see.see("3 runs")
+        await see.press("j", "p", "m", "x", "b")
+        await see.see("test loss", "x step", "seeds as bands")
+        await see.press("ctrl+q")
+
+    async def second(see: Driver, app: Workbench) -> None:
+        text = await see.see("3 runs", "test loss", "x step", "seeds as bands")
+        assert see.row("B").startswith(" Δ")
+        assert not set(text) & set("⠒⠤⠉")
+        shutil.rmtree(root / runs[2])
+        await see.press("ctrl+q")
+
+    async def third(see: Driver, app: Workbench) -> None:
+        await see.see("2 runs", "test loss")
+        shutil.rmtree(root / runs[1])
+        await see.press("ctrl+q")
+
+    async def fourth(see: Driver, app: Workbench) -> None:
+        await see.see("Nothing to compare yet")
+
+    for story in (first, second, third, fourth):
+        session(story)
 
 
 def test_every_action_works_before_there_is_anything_to_see(root: Path) -> None:

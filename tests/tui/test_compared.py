@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from workbench.runs.evaluations import confusions
-from workbench.tui.compare_draw import PATTERNS, RunLine, draw_runs, sample, thinned
+from workbench.tui.compare_draw import PATTERNS, SHADES, RunLine, draw_runs, sample
 from workbench.tui.compared import (
     NO_POINTS,
     Points,
@@ -30,7 +30,8 @@ from workbench.tui.compared import (
     spread_words,
     value_words,
 )
-from workbench.tui.widgets.chart_view import LABELS, SMALLEST, Axis, Series
+from workbench.tui.terminal import in_ascii
+from workbench.tui.widgets.chart_view import LABELS, SMALLEST, Axis
 
 ESCAPE = re.compile("\x1b\\[[0-9;]*m")
 NUMBERS = st.floats(allow_nan=True, allow_infinity=True) | st.sampled_from([0.0, -0.0, 5e-324, 1e308, -1e308])
@@ -246,7 +247,7 @@ def test_the_mean_of_a_band_lies_between_its_edges_and_counts_who_is_there(
 ) -> None:
     made = band([arrays(pairs) for pairs in curves])
     assert made.x.shape == made.low.shape == made.mean.shape == made.high.shape == made.count.shape
-    assert np.all(np.diff(made.x) > 0)
+    assert np.all(made.x[1:] > made.x[:-1])
     there = made.count > 0
     assert np.all(made.count <= len(curves))
     assert np.array_equal(there, np.isfinite(made.mean))
@@ -325,6 +326,17 @@ def test_curves_alike_in_all_but_their_number_look_different_without_colour() ->
     assert len(drawn) == len(PATTERNS) == len({sample(number) for number in range(8)}) == 8
 
 
+def test_in_ascii_there_is_nothing_else_and_all_of_it_still_differs() -> None:
+    x = np.arange(1.0, 31.0)
+    made = band([(x, x), (x, x + 5.0)])
+    lines = [RunLine("A", 0, made.x, made.mean, made), RunLine("B", 1, x, x + 9.0)]
+    picture = draw_runs(lines, ends=(0.0, 30.0), axis="epoch", width=90, height=20, markers="ascii")
+    text = ESCAPE.sub("", "".join(picture.rows))
+    assert text.isascii()
+    assert all(sign in text for sign in "AB*.")
+    assert len({in_ascii(shade) for shade in SHADES}) == len(SHADES)
+
+
 def test_one_point_and_points_between_gaps_can_be_seen() -> None:
     assert plot([RunLine("B", 1, np.array([5.0]), np.array([1.0]))]).count("B") == 1
     gaps = np.array([1.0, math.nan, 2.0, math.nan, 3.0])
@@ -363,19 +375,6 @@ def test_eight_long_runs_are_drawn_at_once_and_no_spike_is_lost() -> None:
     assert "100┤" in ESCAPE.sub("", picture.rows[0])
     (column,) = np.flatnonzero([mark in "⠁⡇⡏⢸⠈⢀⡀" for mark in ESCAPE.sub("", picture.rows[4])[LABELS + 1 :]])
     assert abs(column - 36) <= 1
-
-
-def test_what_is_thinned_keeps_both_edges_and_the_last_point() -> None:
-    x, y = np.linspace(0.0, 30.0, 10_000), np.sin(np.linspace(0.0, 300.0, 10_000))
-    y[4000:6000] = math.nan
-    one = thinned(Series("", x, y), (0.0, 30.0), 50)
-    assert one.x.size <= 101
-    assert (one.x[-1], one.y[-1]) == (30.0, y[-1])
-    assert np.nanmin(one.y) == np.nanmin(y)
-    assert np.nanmax(one.y) == np.nanmax(y)
-    assert np.isnan(one.y[(one.x > 13.0) & (one.x < 17.0)]).all()
-    short = Series("", x[:100], y[:100])
-    assert thinned(short, (0.0, 30.0), 50) is short
 
 
 # Confusions

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from workbench.inspect.layer import Layer
     from workbench.profile import Resolved
+    from workbench.tui.screens.profiles import ProfilesScreen
 
 Breakpoints = list[tuple[int, str]]
 
@@ -60,13 +61,14 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
     CSS_PATH = Path(__file__).with_name("workbench.tcss")
     COMMANDS: ClassVar[set["type[Provider] | Callable[[], type[Provider]]"]] = {_commands}
     PLACES: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("1", "Models"), ("3", "Train"), ("4", "Runs"), ("5", "Compare"),
+        ("1", "Models"), ("2", "Profiles"), ("3", "Train"), ("4", "Runs"), ("5", "Compare"),
     )  # fmt: skip
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-normal"), (140, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (16, "-low"), (30, "-tall")]  # noqa: RUF012
     ENABLE_COMMAND_PALETTE = False  # Textual's own key for it; ours is in the table
     ACTIONS = (
         Action("app.models", ("1",), "Models", "The networks: card, shape walk, source.", shown=False),
+        Action("app.profiles", ("2",), "Profiles", "The profiles, and the form of one.", shown=False),
         Action("app.train", ("3",), "Train", "A run as it is trained: curves, figures, events.", shown=False),
         Action("app.runs", ("4",), "Runs", "All runs as a table.", shown=False),
         Action("app.compare", ("5",), "Compare", "Marked runs side by side: curves, keys, confusions.", shown=False),
@@ -96,7 +98,10 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
         `attach`: begin on the Train screen, with this run or, where it is empty, with the one it chooses.
         """
         self.settings = settings or Settings()
-        places = {"models": self._models, "train": self._train, "runs": self._runs, "compare": self._compare}
+        places = {
+            "models": self._models, "profiles": self._profiles, "train": self._train, "runs": self._runs,
+            "compare": self._compare,
+        }  # fmt: skip
         start = self.settings.screen if self.settings.screen in places else "models"
         start = "train" if attach is not None else start
         self.DEFAULT_MODE = start  # type: ignore[misc]  # read once, by the line below
@@ -111,6 +116,8 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
         self._to_watch = attach
         self._waiting: list[Callable[[], object]] | None = []
         self._running_loop: asyncio.AbstractEventLoop | None = None
+        self.drafts: ProfilesScreen | None = None
+        """The Profiles screen, once it has been seen."""
         self._typed_at = time.monotonic()
         self._gates = [Gate(), Ascii(wants_ascii(self.settings.ascii, os.environ))]
         for theme in THEMES:
@@ -189,6 +196,28 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
         """Go to the Runs screen with this filter."""
         self.go("runs", lambda screen: screen.see(replace(screen.view, filter=query, by=())))
 
+    def new_profile(self, network: str) -> None:
+        """Ask what a new profile for a network begins from, and open its form."""
+        from workbench.tui.new_profile import beginnings
+        from workbench.tui.screens.runs_dialogs import Choose
+
+        begins = beginnings(network)
+
+        def chosen(extends: str | None) -> None:
+            if extends is not None:
+                settings = next(begin.settings for begin in begins if begin.extends == extends)
+                self.go("profiles", lambda screen: screen.new(extends, settings))
+
+        self.push_screen(Choose(f"A new profile for {network}", [(b.extends, b.text) for b in begins]), chosen)
+
+    def edit_profile(self, path: Path) -> None:
+        """Go to the Profiles screen, to the form of a file."""
+        self.go("profiles", lambda screen: screen.open(path))
+
+    def fork_into_form(self, run_id: str) -> None:
+        """Go to the Profiles screen, to the form of a new profile with the settings of a run."""
+        self.go("profiles", lambda screen: screen.fork(run_id))
+
     def compare(self, run_ids: Sequence[str]) -> None:
         """Go to the Compare screen, with two to eight runs; the first is the baseline."""
         self.go("compare", lambda screen: screen.open_runs(run_ids))
@@ -200,6 +229,10 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
     def act_models(self) -> None:
         """Screen 1."""
         self.go("models")
+
+    def act_profiles(self) -> None:
+        """Screen 2."""
+        self.go("profiles")
 
     def act_train(self) -> None:
         """Screen 3."""
@@ -238,7 +271,13 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
         self.launches.show_queue()
 
     def act_leave(self) -> None:
-        """End; while a run is trained in this program, ask what becomes of it."""
+        """End; what would be lost by it is asked about first: a draft, a run that is trained in this program."""
+        if self.drafts is not None and self.drafts.unsaved:
+            self.go("profiles", lambda screen: screen.form.leave(self._leave_runs))
+        else:
+            self._leave_runs()
+
+    def _leave_runs(self) -> None:
         if self.launches.live is None:
             self.leave()
         else:
@@ -290,6 +329,12 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
         # Before there is anything in it: a class that comes with the first layout has every widget styled once more.
         screen.set_classes(classes_for(self.size, self.HORIZONTAL_BREAKPOINTS, self.VERTICAL_BREAKPOINTS))
         return screen
+
+    def _profiles(self) -> Screen[Any]:
+        from workbench.tui.screens.profiles import ProfilesScreen
+
+        self.drafts = ProfilesScreen(self.root, self.torch)
+        return self.drafts
 
     def _train(self) -> Screen[Any]:
         from workbench.tui.screens.train import TrainScreen

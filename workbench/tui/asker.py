@@ -5,6 +5,7 @@ who wants to quit.
 """
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -29,6 +30,8 @@ class Asker(threading.Thread, Generic[Question, Answer]):
         self._changed = threading.Condition()
         self._question: Question | None = None
         self._over = False
+        self.busy = 0.0
+        """Seconds of a core that it has taken so far."""
 
     def ask(self, question: Question) -> None:
         """To be answered soon."""
@@ -51,6 +54,7 @@ class Asker(threading.Thread, Generic[Question, Answer]):
                 found: Answer | Exception | None = answer(question)
             except Exception as error:  # noqa: BLE001  # whatever is wrong with files, the screen shows it and lives on
                 found, answer = error, None
+            self.busy = time.thread_time()
             if found is not None and not self._over:
                 self._tell(found)
 

@@ -12,20 +12,24 @@ from numpy.typing import NDArray
 
 from workbench.base.plot import COLORS, Stroke, canvas
 from workbench.tui.compared import Band, between
+from workbench.tui.terminal import in_ascii
 from workbench.tui.widgets.chart_view import (
     LABELS,
     RAW_COLOR,
     SMALLEST,
     Axis,
     Floats,
+    Markers,
     Picture,
     Range,
     Series,
     bounded,
+    in_markers,
     linear_scale,
     log_scale,
     on_scale,
     smoothed,
+    thinned,
     within,
     x_scale,
 )
@@ -34,8 +38,8 @@ RUN_COLORS = (*COLORS, 94)
 """Of the 256; the eighth is a brown."""
 PATTERNS = ((1, 0), (4, 2), (1, 1), (2, 2), (3, 1, 1, 1), (1, 3), (2, 1), (5, 3))
 """Columns drawn and left out in turn; the first six of each differ from those of all others."""
-SHADES = "░·▒:"
-"""Of the first band, the second, ...: of eight runs there are four at most."""
+SHADES = "░:',"
+"""Of the first band, the second, ...: of eight runs there are four at most. In ASCII they differ too."""
 LETTER_COLUMNS = 16
 """From a letter of a curve to its next."""
 MOST_RAW = 3
@@ -66,14 +70,14 @@ def sample(number: int, width: int = 6) -> str:
 
 def draw_runs(
     lines: Sequence[RunLine], *, ends: Range, axis: Axis, smoothing: float = 0.0, log: bool = False, width: int,
-    height: int,
+    height: int, markers: Markers = "braille",
 ) -> Picture:  # fmt: skip
     """The curves between `ends` of the x axis; nothing where there is no room or no finite value."""
     if width < SMALLEST[0] or height < SMALLEST[1] or not ends[0] < ends[1]:
         return Picture()
     columns = width - LABELS - 1
     whole = [_curve(line, line.y, log) for line in lines]
-    curves = [thinned(one, ends, columns) for one in whole]
+    curves = [few(one, ends, columns) for one in whole]
     bands = [(line, *_edges(line, log)) for line in lines if line.band is not None]
     inside = [within(one, ends).y for one in (*curves, *(edge for _, low, high in bands for edge in (low, high)))]
     values = np.concatenate(inside or [np.empty(0)])
@@ -96,22 +100,16 @@ def draw_runs(
     strokes += [_dashes(one, line.number, ends, columns) for line, one in zip(lines, shown, strict=True)]
     for place, (line, one) in enumerate(zip(lines, shown, strict=True)):
         strokes.append(_letters(one, line, ends, columns, first=place * LETTER_COLUMNS // max(len(lines), 1)))
-    rows = canvas(strokes, width=width, height=height, x=x_scale(ends, axis, max(2, columns // 12)), y=y)
-    return Picture(tuple(rows), ends, columns)
+    x, signs = x_scale(ends, axis, max(2, columns // 12)), [in_markers(stroke, markers) for stroke in strokes]
+    rows = canvas(signs, width=width, height=height, x=x, y=y)
+    return Picture(tuple(map(in_ascii, rows)) if markers == "ascii" else tuple(rows), ends, columns)
 
 
-def thinned(one: Series, ends: Range, columns: int) -> Series:
-    """Of a bounded series with many points the lowest and the highest of each column, and the last of all."""
+def few(one: Series, ends: Range, columns: int) -> Series:
+    """Of a bounded series with far more points than columns those that can be seen."""
     if one.x.size <= 4 * columns:
         return one
-    inside = within(Series(one.label, *_sorted(one)), ends)
-    x, y = inside.x, inside.y
-    if not x.size:
-        return inside
-    places = np.clip((x - ends[0]) / (ends[1] - ends[0]) * columns, 0, columns - 1).astype(int)
-    first = np.flatnonzero(np.diff(places, prepend=-1))
-    sides = np.stack([np.fmin.reduceat(y, first), np.fmax.reduceat(y, first)], axis=1)  # NaN where a column has none
-    return replace(one, x=np.append(np.repeat(x[first], 2), x[-1]), y=np.append(sides.ravel(), y[-1]))
+    return thinned(within(Series(one.label, *_sorted(one)), ends), ends, columns)
 
 
 def _curve(line: RunLine, y: Floats, log: bool) -> Series:

@@ -194,7 +194,7 @@ class Comparer:
         if made_of != self._drawn_for:
             self._picture = draw_runs(
                 lines, ends=view.shown(whole), axis=view.axis, smoothing=view.smoothing, log=wish.log,
-                width=wish.width, height=wish.height,
+                width=wish.width, height=wish.height, markers=view.markers,
             )  # fmt: skip
             self._drawn_for = made_of
         return self._picture

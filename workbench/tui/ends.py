@@ -11,15 +11,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
 
-from workbench import notify
 from workbench.base.text import clean
-from workbench.runs.lock import read_holder
-from workbench.runs.run import Run
 from workbench.runs.summary import LIVE
+
+if TYPE_CHECKING:
+    from workbench.runs.run import Run
 
 SECONDS = 2.0
 """Between two looks; one at a run that is alive reads its status and the end of its events."""
@@ -59,6 +59,8 @@ class Ends:
         with self._lock:
             if run in self._runs:
                 return
+            from workbench.runs.run import Run  # the first picture needs no reader of runs
+
             self._runs[run] = Run(run)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._look, name="run-ends", daemon=True)
@@ -116,11 +118,12 @@ class TellsEnds:
 
     def _tell_outside(self, end: End) -> None:
         """As the person's settings say: the terminal's own notification, a command of theirs."""
+        from workbench import notify
+
         app: Any = self
-        settings = getattr(app, "settings", None)
-        if settings is None or not settings.notify.wanted:
+        wanted = getattr(getattr(app, "settings", None), "notify", notify.Notify())
+        if not wanted.wanted:
             return
-        wanted = settings.notify
         told = notify.End(app.root.absolute() / end.run, end.state, end.text)
         if app._driver is not None:
             app._driver.write(notify.for_terminal(replace(wanted, bell=False), told))  # the bell has rung
@@ -137,4 +140,6 @@ class TellsEnds:
 
 def tells_itself(run: Path, end: End) -> bool:
     """Whether a run of another process has run the command already, as the last thing it did; a killed one has not."""
+    from workbench.runs.lock import read_holder
+
     return end.state != "crashed" and read_holder(run / "lock").get("pid") != os.getpid()

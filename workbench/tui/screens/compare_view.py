@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.style import Style
 from rich.text import Text
@@ -38,9 +38,12 @@ from workbench.tui.compare_rows import (
     rows_of,
 )
 from workbench.tui.comparing import Comparer, Seen, Sight, Wish
+from workbench.tui.pace import Beat, moment_of
 from workbench.tui.screens.compare_actions import CSS, EMPTY, PANES, WHERE
+from workbench.tui.screens.compare_place import place_of as kept_of
+from workbench.tui.screens.compare_place import take_place
 from workbench.tui.widgets.chart import Chart
-from workbench.tui.widgets.chart_view import AXIS_NAMES, View
+from workbench.tui.widgets.chart_view import AXIS_NAMES, Markers, View
 from workbench.tui.widgets.frame import Hints, TopLine
 from workbench.tui.widgets.lines import TextLines
 from workbench.tui.widgets.run_table import RunTable, StillTable
@@ -92,6 +95,7 @@ class CompareView(WithActions, Screen[None]):
         self._problem = ""
         self._timer: Timer | None = None
         self._asker: Asker[Wish, Sight] | None = None
+        self._beat = Beat(HZ)
         self._hidden = False
         self._room = (0, 0)
 
@@ -118,12 +122,17 @@ class CompareView(WithActions, Screen[None]):
         """Begin to look."""
         self.query_one("#chart", Chart).can_focus = False
         self.set_class(True, "-quiet", "-curves")
+        if not self.wish.runs:
+            self.wish, self.baseline = take_place(self._last.get("compare", {}), self.wish, self.root)
+        settings = getattr(self.app, "settings", None)
         self.set_class(not self.wish.runs, "-empty")
         root = self.root
         self._asker = Asker("compare-looker", lambda: Comparer(root).look, self._tell, _joined)
         self._asker.start()
-        hz: float = self._hz_given or getattr(getattr(self.app, "settings", None), "hz", HZ) or HZ
-        self._timer = self.set_interval(1 / hz, self.ask)
+        hz: float = self._hz_given or getattr(settings, "hz", HZ) or HZ
+        self._beat = Beat(hz)
+        self._timer = self.set_interval(1 / hz, self._tick)
+        self.watch(self.app, "app_focus", self._focus_is_back, init=False)
         self.call_after_refresh(self.ask, again=True)
         self.show_all()
 
@@ -132,8 +141,28 @@ class CompareView(WithActions, Screen[None]):
         if self._asker:
             self._asker.end()
 
+    @property
+    def _last(self) -> dict[str, dict[str, Any]]:
+        """Where each screen was in the last session."""
+        return getattr(self.app, "last", {})
+
+    def keep_place(self) -> None:
+        """For the next session."""
+        self._last["compare"] = kept_of(self.wish, self.baseline)
+
+    def _tick(self) -> None:
+        """What the clock asks for: a look, unless looking costs a run of this process too much, or nobody looks."""
+        if self._beat.due(moment_of(self.app, self._asker.busy if self._asker else 0.0)):
+            self.ask()
+
+    def _focus_is_back(self, focus: bool) -> None:
+        """Back at this terminal: what is there now, at once."""
+        if focus:
+            self.ask()
+
     def on_screen_suspend(self) -> None:
         """A screen that nobody sees costs nothing."""
+        self.keep_place()
         self._hidden = True
         if self._timer:
             self._timer.pause()
@@ -158,7 +187,7 @@ class CompareView(WithActions, Screen[None]):
             return
         if chosen != self.wish.runs:
             view = replace(self.wish.view, window=None, cursor=None)
-            self.wish = replace(self.wish, runs=chosen, view=view, hidden=frozenset(), metric="", band=False)
+            self.wish = replace(self.wish, runs=chosen, view=view, hidden=frozenset(), metric="", log=False, band=False)
             self.sight, self.rows, self.baseline = None, [], chosen[0] if chosen else ""
             self.turn = self.evaluation = self.top = self.first_key_run = 0
         self.set_class(not chosen, "-empty")
@@ -187,7 +216,8 @@ class CompareView(WithActions, Screen[None]):
         room = self.query_one("#chart", Chart).room if self.pane == "curves" else self._room
         again = again or room != self._room  # layout settles in steps, and may do so unasked
         self._room = room
-        view = replace(self.wish.view, cursor=None)
+        markers: Markers = getattr(getattr(self.app, "settings", None), "markers", "braille")
+        view = replace(self.wish.view, cursor=None, markers=markers)
         self._asker.ask(replace(self.wish, view=view, width=room[0], height=room[1],
                                 evaluations=self.pane == "confusion", again=again))  # fmt: skip
 

@@ -1,0 +1,128 @@
+"""What a run directory says never reaches the terminal as anything but text, on any surface; and the app lives.
+
+Read off a real pseudo-terminal: what arrives there is searched byte by byte. A new surface is one line in `SURFACES`.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import tomli_w
+from made_runs import LiveRun, make_run
+from terminal import Terminal
+
+from workbench.runs import trash
+
+SEQUENCES = {
+    "clipboard": "\x1b]52;c;aGFja2Vk\x07", "title": "\x1b]2;hacked\x1b\\", "icon": "\x1b]0;hacked\x07",
+    "cursor": "\x1b[13;66H", "report": "\x1b[6n", "reset": "\x1bc", "sixel": "\x1bPq#0;2;0;0;0\x1b\\",
+    "image": "\x1b]1337;File=:aGFja2Vk\x07", "kitty": "\x1b_Ga=T;aGFja2Vk\x1b\\", "link": "\x1b]8;;http://hacked\x07",
+    "C1": "\x9b13;66H\x9d2;hacked\x9c\x90q\x9c", "bell": "\x07\x08\x0b\x0c", "bidi": "\u202egnp.\u2066x\u2069\u200f",
+    "zero width": "a\u200bb\u200dc\ufeff", "separators": "\u2028\u2029\x85", "lines": "\r\n\t\x00\x7f",
+}  # fmt: skip
+"""What a hostile run would have a terminal do."""
+MARKUP = "[/oops][@click=app.quit]x[/][bold"
+EVIL = MARKUP + "".join(SEQUENCES.values()) + "W" * 10_000
+FORBIDDEN = (
+    b"\x1b]52", b"\x1b]2;", b"\x1b]0;", b"\x1b]1337", b"\x1b]8;", b"\x1b_", b"\x1bP", b"\x1bc", b"\x1b[6n", b"\x1b[13;66H",
+    b"\xc2\x9b", b"\xc2\x9d", b"\xc2\x90", b"\xc2\x9c", b"\xc2\x85", "\u202e".encode(), "\u2066".encode(),
+    "\u200f".encode(), "\u200b".encode(), "\u200d".encode(), "\ufeff".encode(), "\u2028".encode(), b"\x00", b"\x7f", b"\x0b",
+)  # fmt: skip
+"""No drawing of ours has any of these in it."""
+
+
+ESC, UP, DOWN, END = "\x1b", "\x1b[A", "\x1b[B", "\x1b[F"
+
+
+@dataclass(frozen=True)
+class Surface:
+    """Somewhere that strings from disk are shown: the keys that lead there, and words that tell when it is there."""
+
+    name: str
+    keys: tuple[str, ...]
+    words: str
+
+
+SURFACES = (
+    Surface("mistakes in the settings", (), "unknown setting"),
+    Surface("own runs on a card", ("z", END), "r shows them"),
+    Surface("palette", (":",), "Models: sort"),
+    Surface("table of runs", (ESC, "4"), "3 runs  sort"),
+    Surface("preview", (DOWN,), " settings "),
+    Surface("note", ("n",), "Note of"),
+    Surface("tags", (ESC, "t"), "tags to put on"),
+    Surface("deletion", (ESC, "D"), "to the trash?"),
+    Surface("trash", ("n", "U"), "fetches a run back"),
+    Surface("columns", (ESC, "v"), "space on or off"),
+    Surface("copies", (ESC, "y"), "command that shows it"),
+    Surface("formats", (ESC, "o"), "rows as"),
+    Surface("an export", ("\r",), "rows written"),
+    Surface("groups", ("g",), "by arch,recipe"),
+    Surface("a mistake in the filter", ("g", "/", "nosuch=3\r"), "unknown"),
+    Surface("a live run", (ESC, "3"), "run 3 of 3"),
+    Surface("its log", ("l",), "hacked"),
+    Surface("another run", ("[",), "run 2 of 3"),
+    Surface("a failed run", ("[",), "run 1 of 3"),
+    Surface("help", ("?",), "type to filter"),
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """Three runs whose every text is hostile, the newest of them live; one more in the trash. Its own name is hostile."""
+    root = tmp_path / ("runs" + MARKUP.replace("/", "") + SEQUENCES["clipboard"] + SEQUENCES["bidi"])
+    root.mkdir()
+    facts = {"host": EVIL, "device": EVIL, "git": {"commit": EVIL}, "argv": [EVIL], "parent": EVIL, "recipe": EVIL,
+             "data": {"classes": [EVIL, EVIL], "dataset": EVIL, "images": {"train": EVIL}}}  # fmt: skip
+    settings = {"optim.name": EVIL, "optim.lr": EVIL, "schedule.name": EVIL, "data.augment": EVIL, "model.extra": EVIL}
+    failed = make_run(root, arch="alexnet", dataset=EVIL, name=EVIL, state="", facts=facts, settings=settings)
+    finished = make_run(root, arch=EVIL, dataset="digits", name=EVIL, facts=facts, settings=settings)
+    live = LiveRun(root)
+    live.epoch(**{f"train_{EVIL}": 1.0})
+    live.status(phase=EVIL, detail=EVIL)
+    for run in (failed, finished, live.path):
+        labels = {"schema": 1, "tags": [EVIL, MARKUP], "note": f"{EVIL}\n{EVIL}", "pinned": False, "archived": False}
+        (run / "user.json").write_text(json.dumps(labels))
+        (run / "log.txt").write_bytes((EVIL + "\n" + SEQUENCES["clipboard"] + "hacked\n").encode() + b"\x9b2J\xff\n")
+    live.writer.event(EVIL, text=EVIL, error=EVIL)
+    live.writer.event("nan", step=EVIL, on_nan=EVIL)
+    with (failed / "events.jsonl").open("ab") as events:
+        events.write(json.dumps({"event": "failed", "time": 1.0, "error": EVIL, "traceback": EVIL}).encode() + b"\n")
+    trash.delete(root, make_run(root, name=EVIL))
+    strange = root / ".trash" / ("x" + SEQUENCES["clipboard"] + MARKUP.replace("/", ""))
+    strange.mkdir()
+    (strange / "run.json").write_text("{}")
+    place = Path(os.environ["XDG_CONFIG_HOME"]) / "cnn-workbench" / "settings.toml"
+    place.parent.mkdir()
+    own = {"theme": EVIL, EVIL: "1", "keys": {EVIL: "o", "models.sort": EVIL}}
+    place.write_text(tomli_w.dumps(own))
+    yield root
+    live.end()
+
+
+def test_nothing_hostile_reaches_the_terminal_from_any_surface(folder: Path) -> None:
+    terminal = Terminal([sys.executable, "-m", "workbench", "--runs", str(folder)], folder.parent, 100, 30)
+    try:
+        terminal.wait_for("76 networks")
+        for surface in SURFACES:
+            for keys in surface.keys:
+                os.write(terminal.controller, keys.encode())
+                terminal.listen(0.25 if keys == ESC else 0.05)  # an escape with a key right behind it is another key
+            terminal.wait_for(surface.words, seconds=20)
+            terminal.listen(0.2)
+            found = [bytes_ for bytes_ in FORBIDDEN if bytes_ in terminal.raw]
+            assert not found, f"{surface.name}: {found}"
+            assert terminal.process.poll() is None, surface.name
+        assert MARKUP[:6] in terminal.said, "the hostile strings were never shown"
+        assert "hacked" not in terminal.screen.title + terminal.screen.icon_name
+        os.write(terminal.controller, b"\x11")
+        while terminal.read():
+            pass
+        assert terminal.process.wait(timeout=20) == 0
+        assert b"Traceback" not in terminal.raw
+    finally:
+        terminal.end()
