@@ -14,6 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from workbench.tui.actions import Action, sign
+from workbench.tui.widgets.line import Line
 
 EVERYWHERE = "Everywhere"
 
@@ -45,7 +46,7 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll(can_focus=False) as pane:
             pane.border_title = "keys"
             pane.border_subtitle = "type to filter, esc closes"
-            yield Input(placeholder="filter", select_on_focus=False, compact=True)
+            yield Line(placeholder="filter", select_on_focus=False, compact=True)
             yield Static(self._table(""))
 
     def on_input_changed(self, event: Input.Changed) -> None:

@@ -11,6 +11,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from workbench.tui.widgets.line import Line
+
 
 class Pick(ModalScreen[str | None]):
     """One of many, found by typing; None where none is taken."""
@@ -45,7 +47,7 @@ class Pick(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(Text(self._title, style="bold", no_wrap=True, overflow="ellipsis"))
-            yield Input(placeholder="type to filter", select_on_focus=False)
+            yield Line(placeholder="type to filter", select_on_focus=False)
             yield OptionList(markup=False, compact=True)
             free = f"   or type {self._free}" if self._free else ""
             yield Static(Text(f"enter takes it   esc out{free}"), classes="hint")

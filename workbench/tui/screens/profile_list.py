@@ -14,6 +14,7 @@ from workbench.base.text import clean
 from workbench.profile.files import Listed, Place, folder_of
 from workbench.tui.actions import Action, WithActions
 from workbench.tui.profile_rows import listed_head, listed_line, listed_pane
+from workbench.tui.widgets.line import Line
 from workbench.tui.widgets.lines import TextLines
 from workbench.tui.widgets.rows import BAR, LEAD, RowList
 
@@ -56,7 +57,7 @@ class ProfileList(WithActions, Vertical):
         """What the pane says where no file is under the cursor."""
 
     def compose(self) -> ComposeResult:
-        yield Input(placeholder="name, parent, or what differs: lr 0.05", select_on_focus=False)
+        yield Line(placeholder="name, parent, or what differs: lr 0.05", select_on_focus=False)
         with Container(id="files-body"):
             with Vertical(id="files-left"):
                 yield TextLines(id="files-head")

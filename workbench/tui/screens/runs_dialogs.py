@@ -17,6 +17,7 @@ from textual.widgets.option_list import Option
 from workbench.base.errors import UserError
 from workbench.base.text import clean
 from workbench.runs.user import note_of
+from workbench.tui.widgets.line import Line
 
 _OUT: list[BindingType] = [Binding("escape,q", "out", "out", show=False)]
 
@@ -211,7 +212,7 @@ class Prompt(Vertical):
         self.display = False
 
     def compose(self) -> ComposeResult:
-        yield Input(select_on_focus=False)
+        yield Line(select_on_focus=False)
         yield Static(id="prompt-mistake")
 
     def ask(self, what: str, hint: str, text: str = "") -> None:
