@@ -5,7 +5,7 @@ from workbench.tui.actions import Action
 WHERE = "Train"
 
 ACTIONS = (
-    Action("train.end", ("S",), "stop after epoch", "Let the run train and test this epoch, then save and end (asks).",
+    Action("train.end", ("S",), "stop", "Let the run train and test this epoch, then save and end (asks).",
            WHERE),
     Action("train.stop", ("K",), "stop now", "Stop the run now: it finishes its step, saves and ends (asks).", WHERE,
            shown=False),
