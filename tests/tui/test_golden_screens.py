@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from scripted_runs import scripted_runs
 
-from workbench.tui import watching
+from workbench.tui import usage, watching
 from workbench.tui.app import Workbench
 from workbench.tui.settings import Settings
 
@@ -69,7 +69,7 @@ def one_place_and_machine(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iter
     monkeypatch.chdir(folder.parent)
     for name in ("LC_ALL", "LC_CTYPE", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(watching, "usage_of", lambda path: None)
+    monkeypatch.setattr(usage, "usage_of", lambda path: None)
     monkeypatch.setattr(watching, "_free", lambda path: None)
     time.tzset()
     yield

@@ -15,7 +15,6 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from workbench.base.gpu import Gpu
-from workbench.base.plain import ascii_of
 from workbench.runs.liveness import State
 from workbench.tui.run_lines import facts, fitted, head, progress
 from workbench.tui.settings import read_settings
@@ -88,12 +87,6 @@ def test_the_gpu_is_told_as_far_as_it_is_known() -> None:
     assert "gpu  10.0 GB  cpu 809 MB" in line
     assert "°C" not in line
     assert " W" not in line
-
-
-@given(st.text(max_size=60))
-def test_signs_in_ascii_are_as_wide(text: str) -> None:
-    assert len(ascii_of(text)) == len(text)
-    assert ascii_of("● ━ train ┊ × … 71 °C").isascii()
 
 
 def test_markers_go_round_and_are_a_setting() -> None:

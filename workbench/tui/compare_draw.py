@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.base.plain import ascii_of
 from workbench.base.plot import COLORS, Stroke, canvas
 from workbench.tui.compared import Band, between
+from workbench.tui.terminal import in_ascii
 from workbench.tui.widgets.chart_view import (
     LABELS,
     RAW_COLOR,
@@ -102,7 +102,7 @@ def draw_runs(
         strokes.append(_letters(one, line, ends, columns, first=place * LETTER_COLUMNS // max(len(lines), 1)))
     x, signs = x_scale(ends, axis, max(2, columns // 12)), [in_markers(stroke, markers) for stroke in strokes]
     rows = canvas(signs, width=width, height=height, x=x, y=y)
-    return Picture(tuple(map(ascii_of, rows)) if markers == "ascii" else tuple(rows), ends, columns)
+    return Picture(tuple(map(in_ascii, rows)) if markers == "ascii" else tuple(rows), ends, columns)
 
 
 def few(one: Series, ends: Range, columns: int) -> Series:

@@ -4,11 +4,12 @@ A thread looks every two seconds at the runs that were alive when last seen, and
 there. An end is told once.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,7 +126,9 @@ class TellsEnds:
             return
         told = notify.End(app.root.absolute() / end.run, end.state, end.text)
         if app._driver is not None:
-            app._driver.write(notify.for_terminal(wanted, told))
+            app._driver.write(notify.for_terminal(replace(wanted, bell=False), told))  # the bell has rung
+        if tells_itself(told.path, end):
+            return
 
         def run() -> None:
             if problem := notify.run_command(wanted, told):
@@ -133,3 +136,10 @@ class TellsEnds:
                     app.call_from_thread(app.notify, problem, severity="warning", markup=False)
 
         threading.Thread(target=run, name="notify", daemon=True).start()
+
+
+def tells_itself(run: Path, end: End) -> bool:
+    """Whether a run of another process has run the command already, as the last thing it did; a killed one has not."""
+    from workbench.runs.lock import read_holder
+
+    return end.state != "crashed" and read_holder(run / "lock").get("pid") != os.getpid()

@@ -129,7 +129,7 @@ def keys_page(actions: Iterable[Action]) -> str:
         '    theme = "dark"        # dark, light, clear (for every kind of colour vision), or a theme of Textual',
         '    animation = "none"    # none, basic, full',
         "    hz = 2                # how often a second a live run is drawn anew, 0.2 to 10",
-        '    markers = "braille"   # what curves are drawn with: braille, block, ascii (then signs are too)',
+        '    markers = "braille"   # what curves are drawn with: braille, block, ascii',
         '    screen = "models"     # where the last session ended; kept by the program',
         "",
         "    [keys]                # own keys, by the id of an action; several are separated by commas",

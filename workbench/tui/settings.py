@@ -5,7 +5,7 @@ animation = "none"      # none, basic, full
 hz = 2                  # how often a second a live run is drawn anew
 ascii = "auto"          # or true: signs, frames and charts of ASCII alone; false: never
 launch = "thread"       # or "detached": how a run is started unless one says otherwise
-markers = "braille"     # what curves are drawn with: braille, block, ascii (then signs are too)
+markers = "braille"     # what curves are drawn with: braille, block, ascii
 screen = "models"       # where the last session ended; kept by the program
 
 [keys]

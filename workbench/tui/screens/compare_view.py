@@ -273,7 +273,6 @@ class CompareView(WithActions, Screen[None]):
         self.query_one(TopLine).status = f"{aligned}  {len(sight.runs)} runs"
         chart = self.query_one("#chart", Chart)
         note = "no such figure in these runs yet" if all(one.points.empty for one in sight.runs) else "nothing to draw"
-        chart.ascii = sight.wish.view.markers == "ascii"
         chart.show(self._title(sight, aligned, chart.size.width), sight.picture, self.cursor, note)
         table = self.query_one(RunTable)
         if table.styles.height is None or table.styles.height.value != len(self.rows) + 1:

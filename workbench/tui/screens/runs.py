@@ -285,6 +285,7 @@ class RunsScreen(RunsView):
             cast("Workbench", self.app).open_run(row.id)
 
     def act_group(self) -> None:
+        self.group_by = self.view.by or self.group_by  # also those of the last session
         self.see(replace(self.view, by=() if self.view.by else self.group_by))
 
     def act_group_by(self) -> None:

@@ -15,7 +15,6 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Log, Static
 
-from workbench.base.plain import ascii_of
 from workbench.base.text import clean
 from workbench.tui.log_tail import LOG_LINES
 from workbench.tui.looker import Answer, Looker
@@ -238,15 +237,8 @@ class TrainScreen(Looking):
     def _put(self, name: str, text: Text, *, layout: bool = False) -> None:
         """Only what is different goes to the terminal."""
         line = self.query_one(f"#{name}", Static)
-        text = self._in_signs(text)
         if line.content != text:
             line.update(text, layout=layout)
-
-    def _in_signs(self, text: Text) -> Text:
-        """In those that the terminal has; its colours stay."""
-        if self._view.markers == "ascii":
-            text.plain = ascii_of(text.plain)
-        return text
 
     def show_charts(self) -> None:
         look = self.look
@@ -259,8 +251,7 @@ class TrainScreen(Looking):
             title = chart_title(drawn, self._view, chart.size.width, focused=number == self._marked)
             cursor = self._view.cursor if look.view.axis == self._view.axis else None
             note = "no such figure in this run yet" if not drawn.series else "nothing to draw yet"
-            chart.ascii = self._view.markers == "ascii"
-            chart.show(self._in_signs(title), drawn.picture, cursor, note)
+            chart.show(title, drawn.picture, cursor, note)
 
     def _show_news(self, look: Look) -> None:
         for name, lines in (("#events", look.events), ("#log", look.log)):

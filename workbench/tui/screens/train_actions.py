@@ -5,7 +5,7 @@ from workbench.tui.actions import Action
 WHERE = "Train"
 
 ACTIONS = (
-    Action("train.end", ("S",), "stop after epoch", "Let the run train and test this epoch, then save and end (asks).",
+    Action("train.end", ("S",), "stop", "Let the run train and test this epoch, then save and end (asks).",
            WHERE),
     Action("train.stop", ("K",), "stop now", "Stop the run now: it finishes its step, saves and ends (asks).", WHERE,
            shown=False),
@@ -21,7 +21,7 @@ ACTIONS = (
     Action("train.freeze", ("p",), "freeze", "Pause the display, or go on; the run does not notice.", WHERE),
     Action("train.metric", ("m",), "metric", "Show the next figure in the marked chart.", WHERE),
     Action("train.figure", ("f",), "figures", "Choose the marked chart's figure from a list.", WHERE, shown=False),
-    Action("train.markers", ("d",), "dots", "Draw with braille dots, blocks or ASCII signs.", WHERE, shown=False),
+    Action("train.markers", ("d",), "dots", "Draw curves with braille dots, blocks or asterisks.", WHERE, shown=False),
     Action("train.chart", ("tab",), "next", "Mark the other chart, then the log, to scroll in it.", WHERE,
            shown=False),
     Action("train.left", ("left",), "cursor", "Move the value cursor to the left.", WHERE, shown=False),

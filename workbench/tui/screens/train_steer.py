@@ -48,7 +48,7 @@ class Steering(WithActions, Screen[None]):
         self._ask_to_stop(
             "stop_after_epoch",
             "Stop {run} after this epoch?",
-            "It trains and tests this epoch to its end, saves and ends. To go on later:",
+            "It trains and tests this epoch to its end, saves and ends (K stops it now). To go on later:",
         )
 
     def _ask_to_stop(self, kind: str, question: str, consequence: str) -> None:

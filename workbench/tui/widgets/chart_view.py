@@ -11,10 +11,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.base.plain import ascii_of
 from workbench.base.plot import COLORS, FARTHEST, Scale, Stroke, canvas
 from workbench.base.text import clean
 from workbench.runs.units import clock
+from workbench.tui.terminal import in_ascii
 
 Floats = NDArray[np.float64]
 Axis = Literal["epoch", "step", "seconds"]
@@ -33,7 +33,7 @@ SMALLEST = (LABELS + 6, 4)
 """Columns and rows below which nothing can be drawn."""
 RAW_COLOR = 245
 """What a smoothed curve lies on: grey dots, on dark and light ground."""
-MOST_POINTS = 8
+MOST_POINTS = 4
 """Points a column from which a line is thinned: nobody could tell them apart."""
 CLOSEST = 1e-4
 """The part of the whole axis below which zooming ends."""
@@ -150,14 +150,14 @@ def draw(
     x = x_scale(ends, axis, max(2, columns // 12))
     strokes = [stroke for one in known for stroke in strokes_of(one, ends, smoothing, columns)]
     rows = canvas([in_markers(stroke, markers) for stroke in strokes], width=width, height=height, x=x, y=y)
-    return Picture(tuple(map(ascii_of, rows)) if markers == "ascii" else tuple(rows), ends, columns)
+    return Picture(tuple(map(in_ascii, rows)) if markers == "ascii" else tuple(rows), ends, columns)
 
 
 def in_markers(stroke: Stroke, markers: Markers) -> Stroke:
     """A stroke of braille dots or a mark, as `canvas` draws it in other markers."""
     kinds = {"block": {"braille": "hd"}, "ascii": {"braille": "*", "hd": "*"}}.get(markers, {})
     marker = kinds.get(stroke.marker, stroke.marker)
-    return replace(stroke, marker=ascii_of(marker) if markers == "ascii" else marker)
+    return replace(stroke, marker=in_ascii(marker) if markers == "ascii" else marker)
 
 
 def strokes_of(one: Series, ends: Range, smoothing: float, columns: int) -> list[Stroke]:
