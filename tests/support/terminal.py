@@ -14,7 +14,6 @@ from select import select
 
 import pyte
 
-
 CHECKOUT = Path(__file__).parents[2]
 """What is tested is the workbench of this checkout, whatever is installed."""
 
