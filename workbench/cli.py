@@ -26,6 +26,8 @@ cnn-workbench [--runs DIR]
        cnn-workbench show NETWORK [--image-size N] [--depth N]
        cnn-workbench source NETWORK
        cnn-workbench runs [FILTER ...] [--sort KEY] [--by A,B] [--baseline RUN] [--format F] [--layout seed]
+       cnn-workbench ps [--json]
+       cnn-workbench attach [RUN]
        cnn-workbench compare RUN RUN ... [--format table|md|json|csv|html]
        cnn-workbench run show|tail|stop|pause|resume|checkpoint|lr|tag|note|pin|archive|delete|export ... RUN
        cnn-workbench evaluate RUN [--dataset NAME] [--split test]
@@ -46,11 +48,14 @@ examples:
   cnn-workbench runs 'arch:resnet* acc>90' --by arch,recipe     the leaderboard: mean and deviation over seeds
   cnn-workbench compare last best:vit                           what differs in settings and figures, and the curves
   cnn-workbench run tail last                                   follow a run, whoever trains it
+  cnn-workbench ps                                              the runs that live, and those that wait
+  cnn-workbench attach                                          the screen, on the run that lives
   cnn-workbench evaluate best:resnet18                          per-class accuracy, confusion matrix, calibration
   cnn-workbench sweep quick.toml --arch resnet18,vit --seed 0..4    ten runs, one after the other
 
-A profile is looked up as a path, then in ./profiles, then among the built-in ones. Every key can also be set
-by an environment variable: CNNWB_OPTIM__LR=0.01. Results go to ./runs (or --runs DIR, or CNNWB_RUNS).
+A profile is looked up as a path, then in ./profiles, then in your own folder (on Linux
+~/.config/cnn-workbench/profiles), then among the built-in ones. Every key can also be set by an environment
+variable: CNNWB_OPTIM__LR=0.01. Results go to ./runs (or --runs DIR, or CNNWB_RUNS).
 
 exit codes: 0 finished, 1 the run failed, 2 wrong profile or command line, 75 preempted (SIGTERM, SIGUSR2, SIGHUP),
 130 interrupted (Ctrl-C); a stopped run is saved and goes on with --resume.
@@ -88,7 +93,7 @@ def _wants_screen(arguments: list[str]) -> bool:
     """Nothing but perhaps `--runs DIR`, on a terminal."""
     alone = not arguments or (arguments[0] == "--runs" and len(arguments) == 2)
     alone = alone or (len(arguments) == 1 and arguments[0].startswith("--runs="))
-    return alone and all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    return alone and _on_terminal()
 
 
 def _screen_command(arguments: list[str]) -> int:
@@ -98,6 +103,28 @@ def _screen_command(arguments: list[str]) -> int:
     from workbench.tui.main import run
 
     return run(root)
+
+
+def _attach_command(arguments: list[str]) -> int:
+    parser = make_parser(
+        "cnn-workbench attach", description="Open the screen on a run: the newest that lives, unless one is named."
+    )
+    parser.add_argument("run", metavar="RUN", nargs="?", default="", help="default: the newest that lives, or the last")
+    add_runs(parser)
+    options = parse(parser, arguments)
+    root = runs_root(options)
+    from workbench.commands.finding import find
+
+    run = find(root, options.run or "last").path
+    if not _on_terminal():
+        parser.error(f"a terminal is needed; without one: cnn-workbench run tail {run.name}")
+    from workbench.tui.main import run as run_screen
+
+    return run_screen(run.parent, attach=run.name if options.run else "")
+
+
+def _on_terminal() -> bool:
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
 
 
 def _main_command(arguments: list[str]) -> int:
@@ -248,7 +275,7 @@ def _source_command(arguments: list[str]) -> int:
     return 0
 
 
-COMMAND_MODULES = ("runs", "run", "compare", "evaluate", "predict", "sweep")
+COMMAND_MODULES = ("runs", "run", "ps", "compare", "evaluate", "predict", "sweep")
 """Commands that are a module of `workbench.commands` each, with a `main` that takes the arguments."""
 
 COMMANDS = {
@@ -256,6 +283,7 @@ COMMANDS = {
     "models": _models_command,
     "show": _show_command,
     "source": _source_command,
+    "attach": _attach_command,
 }
 
 

@@ -9,6 +9,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +82,7 @@ def _attend(run: Callable[["Observer", Any], "Outcome"], *, as_json: bool) -> in
         raise
     draw_plots(outcome.run, display.note)
     display.note(_ending(outcome))
+    _notify(outcome, console, display.note)
     if as_json:
         print(json.dumps(finite(outcome.as_json())), flush=True)
     return {"finished": 0, "stopped": 130, "preempted": 75}.get(outcome.state, 1)
@@ -96,6 +98,22 @@ def draw_plots(run: Path, note: Callable[[str], None]) -> None:
         write_plots(run)
     except Exception as error:  # noqa: BLE001  # the run is over and saved; its exit code must tell of the run alone
         note(f"could not draw the plots: {error}")
+
+
+def _notify(outcome: "Outcome", console: Console, note: Callable[[str], None]) -> None:
+    """As the person's settings say."""
+    from workbench.notify import End, for_terminal, load_notify, run_command, settings_path
+
+    notify = load_notify(settings_path())
+    if not notify.wanted or not ranks.leads():
+        return
+    end = End(outcome.run.absolute(), outcome.state, _ending(outcome).splitlines()[0])
+    if console.is_terminal:
+        with suppress(OSError, ValueError):
+            console.file.write(for_terminal(notify, end))
+            console.file.flush()
+    if problem := run_command(notify, end):
+        note(problem)
 
 
 def _ending(outcome: "Outcome") -> str:

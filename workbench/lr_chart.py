@@ -29,15 +29,22 @@ def check_schedule(resolved: Resolved) -> None:
         raise ProfileError([problem for key, text in faults for problem in resolved.error(key, text).problems])
 
 
+def lr_points(profile: Profile, most: int) -> tuple[list[float], list[float]]:
+    """The learning rate over the run: epochs, and the rate from there on; of about `most` steps, evenly spaced."""
+    in_epoch = steps_per_epoch(profile.data) or ASSUMED
+    steps = in_epoch * profile.train.epochs
+    shown = sorted({*range(0, steps, math.ceil(steps / most)), steps - 1})
+    rates = [profile.optim.lr * factor(profile.schedule, step, steps=steps, steps_per_epoch=in_epoch) for step in shown]
+    # A step lasts until the next one begins: the curve ends with the last epoch.
+    return [*(step / in_epoch for step in shown), float(profile.train.epochs)], [*rates, rates[-1]]
+
+
 def draw_lr(profile: Profile, *, width: int, color: bool) -> str:
     """The learning rate over the run as a chart `width` columns wide, and below it steps and rates in words."""
     known = steps_per_epoch(profile.data)
-    in_epoch = ASSUMED if known is None else known
-    steps = in_epoch * profile.train.epochs
-    shown = sorted({*range(0, steps, math.ceil(steps / MOST_POINTS)), steps - 1})
-    rates = [profile.optim.lr * factor(profile.schedule, step, steps=steps, steps_per_epoch=in_epoch) for step in shown]
-    # A step lasts until the next one begins: the curve ends with the last epoch.
-    curve = Line("lr", [*(step / in_epoch for step in shown), float(profile.train.epochs)], [*rates, rates[-1]])
+    steps = (ASSUMED if known is None else known) * profile.train.epochs
+    epochs, rates = lr_points(profile, MOST_POINTS)
+    curve = Line("lr", epochs, rates)
     title = f"learning rate, schedule {profile.schedule.name}"
     chart = line_chart(
         [curve], width=width, height=ROWS, title=title, x_label="epoch", y_label="lr", color=color, y_low=0.0

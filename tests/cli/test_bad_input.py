@@ -57,7 +57,8 @@ def replaced(old: str, new: str) -> str:
 
 def test_a_missing_profile(complaint: Complaint) -> None:
     line = complaint(profile=None, command=("--headless", "--profile", "qick"))
-    assert line.startswith("profile not found: qick (did you mean quick?; looked in: ., ./profiles, the built-in ones;")
+    assert line.startswith("profile not found: qick (did you mean quick?; looked in: ., ./profiles, ")
+    assert "/cnn-workbench/profiles, the built-in ones; built-in: " in line
 
 
 def test_broken_toml_names_file_line_and_column(complaint: Complaint) -> None:

@@ -273,3 +273,23 @@ def test_eighty_columns_hold_what_matters(folder: Path) -> None:
     assert "resnet50" in lines[3]
     assert "95.50" in lines[3]
     assert any("too narrow for" in line for line in lines)
+
+
+def test_pinned_runs_lead_a_table_for_eyes_and_no_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_run(tmp_path, arch="vit", test_top1=0.9)
+    pinned = make_run(tmp_path, arch="alexnet", test_top1=0.5)
+    make_run(tmp_path, arch="vgg11", test_top1=0.7)
+    before = printed(capsys, "--runs", str(tmp_path))
+    assert "^" not in before
+    others = {form: printed(capsys, "--runs", str(tmp_path), "--format", form) for form in ("md", "latex", "html")}
+    change_user(pinned, lambda user: User(pinned=True))
+    lines = printed(capsys, "--runs", str(tmp_path)).splitlines()
+    first = next(place for place, line in enumerate(lines) if "alexnet" in line)
+    assert lines[first].split()[:2] == ["^", "alexnet"]
+    assert "vit" in lines[first + 1]
+    assert lines[first].index("alexnet") == lines[first + 1].index("vit")
+    assert "vgg11" in lines[first + 2]
+    assert "^ pinned: first, whatever the order" in lines[-1]
+    assert "alexnet" in printed(capsys, "--runs", str(tmp_path), "--limit", "1")
+    assert archs(capsys, "--runs", str(tmp_path)) == ["vit", "vgg11", "alexnet"]
+    assert {form: printed(capsys, "--runs", str(tmp_path), "--format", form) for form in others} == others

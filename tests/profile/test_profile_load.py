@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from workbench.profile import ProfileError, builtin_names, find, load, load_exact
+from workbench.profile import ProfileError, builtin_names, find, load, load_exact, recipe_label
+from workbench.profile.find import user_folder
 from workbench.profile.schema import SGD, Adam, Augment, Polynomial, WarmupCosine
 
 find_module = importlib.import_module("workbench.profile.find")  # the package's `find` is the function
@@ -164,7 +165,7 @@ def test_a_chain_has_an_end(folder):
 
 def test_a_missing_parent_points_at_the_line(faults):
     (line,) = faults('seed = 1\nextends = "bsae"')
-    places = "., ./profiles, the built-in ones; built-in: base, mnist, quick, papers/..., seed/..."
+    places = f"., ./profiles, {user_folder()}, the built-in ones; built-in: base, mnist, quick, papers/..., seed/..."
     assert line == f"my.toml:2: extends: profile not found: bsae (did you mean base?; looked in: {places})"
 
 
@@ -172,7 +173,7 @@ def test_a_missing_profile(folder):
     write(profiles__mine="")
     with pytest.raises(ProfileError) as error:
         load("mnie", environ={})
-    places = "., ./profiles, the built-in ones; built-in: base, mnist, quick, papers/..., seed/..."
+    places = f"., ./profiles, {user_folder()}, the built-in ones; built-in: base, mnist, quick, papers/..., seed/..."
     assert str(error.value) == f"profile not found: mnie (did you mean mine?; looked in: {places})"
     with pytest.raises(ProfileError, match=r"^profile not found: /nowhere/x\.toml \(looked in: /nowhere; "):
         find("/nowhere/x.toml")
@@ -184,8 +185,13 @@ def test_names_that_no_file_can_have(folder, name):
         load(name, environ={})
 
 
-def test_names_are_looked_up_as_a_path_then_in_profiles_then_built_in(folder):
+def test_names_are_looked_up_as_a_path_then_in_profiles_then_in_ones_own_folder_then_built_in(folder):
     assert find("quick").parent == find_module.builtin_folder()
+    own = user_folder() / "quick.toml"
+    own.parent.mkdir(parents=True)
+    own.write_text("seed = 3")
+    assert find("quick") == own
+    assert recipe_label(own) == "quick"
     write(profiles__quick="")
     assert find("quick") == Path("profiles/quick.toml")
     write(quick="")
@@ -196,6 +202,10 @@ def test_names_are_looked_up_as_a_path_then_in_profiles_then_built_in(folder):
 def test_extends_looks_beside_the_file_first(folder):
     write(base="seed = 1", sub__base="seed = 2", sub__my='extends = "base.toml"')
     assert load("sub/my", environ={}).profile.seed == 2
+    (user_folder() / "far").mkdir(parents=True)
+    (user_folder() / "far" / "off.toml").write_text("seed = 3")
+    write(sub__off='extends = "far/off"')
+    assert load("sub/off", environ={}).profile.seed == 3
     write(sub__far='extends = "mnist"')
     assert load("sub/far", environ={}).profile.data.dataset == "mnist"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from test_exact_resume import epochs, profile_of
-from training_helpers import Quiet, fingerprint, load_last, train, write_profile
+from training_helpers import Quiet, fingerprint, load_last, resume, train, write_profile
 
 from workbench.base.errors import UserError
 from workbench.runs import journal
@@ -50,6 +50,29 @@ def test_stop(tmp_path: Path) -> None:
     answer = wait_for_answer(outcome.run, observer.request, 5)
     assert answer is not None
     assert (answer.outcome, answer.text) == ("done", "stop at step 3 (epoch 1)")
+
+
+def test_stop_after_the_epoch_under_way(tmp_path: Path) -> None:
+    observer = Asking(tmp_path / "runs", 3, "stop_after_epoch")
+    outcome = train(write_profile(tmp_path, epochs="4"), tmp_path / "runs", observer=observer)
+    assert (outcome.state, outcome.epochs) == ("stopped", 1)
+    assert "test_top1" in outcome.last
+    [asked] = events(outcome.run, "stop_after_epoch")
+    assert (asked["step"], asked["epoch"]) == (3, 1)
+    answer = wait_for_answer(outcome.run, observer.request, 5)
+    assert answer is not None
+    assert (answer.outcome, answer.text) == ("done", "the run stops when epoch 1 is over")
+    resumed = resume(tmp_path / "runs")  # what was asked of the attempt before is not asked of this one
+    assert (resumed.state, resumed.epochs) == ("finished", 4)
+    plain = train(write_profile(tmp_path, epochs="4"), tmp_path / "plain")
+    assert fingerprint(resumed.run) == fingerprint(plain.run)
+
+
+def test_stop_after_the_epoch_asked_while_it_is_tested_is_now(tmp_path: Path) -> None:
+    observer = Asking(tmp_path / "runs", 2, "stop_after_epoch")  # during the first evaluation
+    profile = write_profile(tmp_path, batch_size="1438", epochs="50")
+    outcome = train(profile, tmp_path / "runs", observer=observer)
+    assert (outcome.state, outcome.epochs) == ("stopped", 1)
 
 
 def test_checkpoint_now(tmp_path: Path) -> None:
@@ -97,6 +120,30 @@ def test_pause_and_resume_change_nothing(tmp_path: Path) -> None:
     assert outcome.state == "finished"
     assert [len(events(outcome.run, name)) for name in ("paused", "unpaused")] == [1, 1]
     assert fingerprint(outcome.run) == fingerprint(plain.run)
+
+
+def test_a_paused_run_that_saves_is_still_paused(tmp_path: Path) -> None:
+    observer = Asking(tmp_path / "runs", 3, "pause")
+    states: list[object] = []
+
+    def save_and_go_on() -> None:
+        deadline = time.monotonic() + 30
+        while not states and time.monotonic() < deadline:
+            for name in run_ids(tmp_path / "runs"):
+                run = tmp_path / "runs" / name
+                if read_json(run / "status.json").get("state") == "paused":
+                    wait_for_answer(run, ask(run, "checkpoint"), 10)
+                    states.append(read_json(run / "status.json").get("state"))
+                    ask(run, "resume")
+                    return
+            time.sleep(0.01)
+
+    helper = threading.Thread(target=save_and_go_on)
+    helper.start()
+    outcome = train(write_profile(tmp_path), tmp_path / "runs", observer=observer)
+    helper.join()
+    assert states == ["paused"]
+    assert outcome.state == "finished"
 
 
 def test_a_request_in_a_run_of_one_step_an_epoch(tmp_path: Path) -> None:

@@ -9,13 +9,14 @@ from textual.binding import BindingsMap
 from workbench.tui.actions import bindings, method_name, prints, sign
 from workbench.tui.app import Workbench
 from workbench.tui.help import fitting, keys_page
-from workbench.tui.keys import TABLES, all_actions
+from workbench.tui.keys import OWNERS, TABLES, all_actions
+from workbench.tui.screens.compare import CompareScreen
 from workbench.tui.screens.models import ModelsScreen
+from workbench.tui.screens.profile_form import ProfileForm
+from workbench.tui.screens.profile_list import ProfileList
 from workbench.tui.screens.runs import RunsScreen
 from workbench.tui.screens.train import TrainScreen
-from workbench.tui.widgets.layer_tree import LayerTree
-
-OWNERS = (Workbench, ModelsScreen, LayerTree, TrainScreen, RunsScreen)
+from workbench.tui.widgets.rows import RowList
 
 
 @pytest.mark.parametrize("owner", OWNERS, ids=lambda owner: owner.__name__)
@@ -29,10 +30,19 @@ def test_ids_are_unique() -> None:
     assert [name for name, count in counted.items() if count > 1] == []
 
 
-@pytest.mark.parametrize("screen", [ModelsScreen, TrainScreen, RunsScreen], ids=lambda screen: screen.__name__)
+@pytest.mark.parametrize(
+    "screen", [ModelsScreen, TrainScreen, RunsScreen, CompareScreen], ids=lambda screen: screen.__name__
+)
 def test_no_key_means_two_things_on_a_screen(screen: type) -> None:
     keys = Counter(key for action in (*screen.ACTIONS, *Workbench.ACTIONS) for key in action.keys)
     assert [key for key, count in keys.items() if count > 1] == []
+
+
+def test_no_key_means_two_things_in_the_list_of_profiles_or_in_their_form() -> None:
+    """But q, which goes back from the form before it ends the program."""
+    for actions in ((*ProfileList.ACTIONS, *Workbench.ACTIONS), ProfileForm.ACTIONS):
+        keys = Counter(key for action in (*actions, *RowList.ACTIONS) for key in action.keys)
+        assert [key for key, count in keys.items() if count > 1] == []
 
 
 def test_every_key_is_bound_to_its_action() -> None:

@@ -4,7 +4,10 @@ import math
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from workbench.base.gpu import Gpu
 from workbench.tui.alerts import (
     EVALUATION_SECONDS,
     LEAST_FREE,
@@ -78,6 +81,51 @@ def test_the_disk_is_told_before_it_is_full_and_when_it_is() -> None:
     full = ({"event": "started"}, {"event": "disk_full"})
     assert kinds(replace(WELL, events=full)) == ["disk"]
     assert kinds(replace(WELL, events=(*full, {"event": "disk_ok"}))) == []
+
+
+@pytest.mark.parametrize(
+    ("gpu", "hot"),
+    [
+        (Gpu(temperature=85.0), False),  # usual for a card under full load
+        (Gpu(temperature=91.0), True),
+        (Gpu(temperature=86.0, slowdown=87.0), True),
+        (Gpu(temperature=92.0, slowdown=105.0), True),
+        (Gpu(temperature=84.0, slowdown=87.0), False),
+        (Gpu(use=1.0), False),
+        (None, False),
+    ],
+)
+def test_a_hot_gpu_is_told(gpu: Gpu | None, hot: bool) -> None:
+    assert kinds(replace(WELL, gpu=gpu)) == ["hot"] * hot
+    assert kinds(replace(WELL, gpu=gpu, state="finished")) == []
+
+
+def test_a_stop_that_was_asked_for_is_said_until_the_next_attempt() -> None:
+    asked = ({"event": "started"}, {"event": "stop_after_epoch"})
+    assert kinds(replace(WELL, events=asked)) == ["stopping"]
+    assert kinds(replace(WELL, events=(*asked, {"event": "resumed"}))) == []
+
+
+ANY = st.floats(allow_nan=True, allow_infinity=True)
+
+
+@given(
+    st.builds(
+        Seen, state=st.sampled_from(["running", "silent", "finished", "failed", "?"]), detail=st.text(max_size=20),
+        epoch=st.integers(-1, 10**12), step=st.integers(-1, 10**12), steps_per_epoch=ANY, epoch_seconds=ANY, moved=ANY,
+        losses=st.lists(ANY, max_size=9), classes=st.integers(-1, 10**9), free=st.none() | st.integers(0, 10**18),
+        checkpoint=st.integers(0, 10**15), events=st.lists(st.dictionaries(
+            st.sampled_from(["event", "step", "on_nan"]),
+            st.none() | st.integers() | st.sampled_from(["nan", "disk_full", "started", "stop_after_epoch"]),
+        ), max_size=6),
+        gpu=st.none() | st.builds(Gpu, temperature=st.none() | ANY, slowdown=st.none() | ANY),
+    ),
+    st.floats(-1e12, 1e12),
+)  # fmt: skip
+def test_whatever_a_run_says_of_itself_alerts_are_lines_of_text(seen: Seen, now: float) -> None:
+    found = alerts(seen, now)
+    assert len({alert.kind for alert in found}) == len(found)
+    assert all(alert.text and "\n" not in alert.text.replace(seen.detail, "") for alert in found)
 
 
 @pytest.mark.parametrize("state", ["failed", "crashed", "frozen"])

@@ -161,7 +161,7 @@ def test_from_a_network_to_its_runs_to_a_run(tmp_path: Path) -> None:
     assert tomllib.loads(place.read_text()) == {"screen": "runs"}
 
 
-@pytest.mark.parametrize("screen", ["train", "runs"])
+@pytest.mark.parametrize("screen", ["train", "runs", "compare"])
 @pytest.mark.parametrize("size", [(60, 16), (20, 5)], ids=lambda size: f"{size[0]}x{size[1]}")
 def test_the_last_screen_is_the_first_at_any_size(tmp_path: Path, screen: str, size: tuple[int, int]) -> None:
     app = Workbench(tmp_path, Settings(screen=screen), preload=False)

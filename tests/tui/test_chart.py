@@ -2,6 +2,7 @@
 
 import math
 import re
+import time
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from workbench.tui.widgets.chart import strip_of
 from workbench.tui.widgets.chart_view import (
     LABELS,
+    MOST_POINTS,
     SMALLEST,
     Picture,
     Series,
@@ -25,6 +27,7 @@ from workbench.tui.widgets.chart_view import (
     readings,
     rising,
     smoothed,
+    thinned,
     within,
     x_label,
     x_scale,
@@ -179,6 +182,47 @@ def test_smoothing_stays_between_the_lowest_and_the_highest(ys: list[float], wei
     if known.size:
         room = 1e-9 * max(np.abs(known).max(), 1e-300)
         assert known.min() - room <= smooth.y.min() <= smooth.y.max() <= known.max() + room
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(NUMBERS, max_size=300), st.integers(1, 12))
+@example([], 5)
+@example([math.nan] * 200, 3)
+@example([1.0] * 200, 3)
+def test_a_line_of_many_points_keeps_the_lowest_and_the_highest_of_each_column(ys: list[float], columns: int) -> None:
+    ends = (0.0, float(max(len(ys) - 1, 1)))
+    one = bounded(series(ys))
+    few = thinned(one, ends, columns)
+    if one.x.size <= MOST_POINTS * columns:
+        assert few is one
+        return
+    assert few.x.size <= 2 * columns
+    assert (np.diff(few.x) >= 0).all()
+
+    def extremes(of: Series) -> dict[int, tuple[float, float]]:
+        found: dict[int, list[float]] = {}
+        for x, y in zip(of.x.tolist(), of.y.tolist(), strict=True):
+            if math.isfinite(y):
+                found.setdefault(min(int(x / ends[1] * columns), columns - 1), []).append(y)
+        return {column: (min(values), max(values)) for column, values in found.items()}
+
+    assert extremes(few) == extremes(one)
+
+
+def test_a_million_points_are_drawn_at_once() -> None:
+    x = np.linspace(0.0, 10.0, 1_000_000)
+    y = np.sin(x)
+    y[500_000] = 9.0
+    draw([series([1.0, 2.0])], ends=WHOLE, width=80, height=20)  # plotext is there
+    began = time.perf_counter()
+    picture = draw([Series("train", x, y)], ends=WHOLE, smoothing=0.6, width=80, height=20)
+    assert time.perf_counter() - began < 1.0
+    assert "·" in plain(picture)[1]  # the spike
+
+
+def test_a_series_that_turns_back_is_drawn_as_it_is() -> None:
+    back = series([1.0] * 100, [float(x) for x in range(50)] * 2)
+    assert thinned(back, (0.0, 50.0), 2) is back
 
 
 def test_smoothing_begins_at_the_first_value_and_calms_what_jumps() -> None:

@@ -221,6 +221,48 @@ def test_seeds_are_grouped_and_a_group_opens_into_its_runs(root: Path) -> None:
     told(root, story, (120, 30))
 
 
+def test_what_to_group_by_is_chosen_and_g_keeps_to_it(root: Path) -> None:
+    async def story(one: Story) -> None:
+        app = one.app
+        await one.press("w")
+        await one.until(lambda: isinstance(app.screen, ChooseColumns))
+        await one.press("space", "down", "space")  # neither network nor recipe
+        names = [name for name, _ in app.screen.names]  # type: ignore[attr-defined]
+        for _ in range(names.index("optim.lr") - 1):
+            await one.press("down")
+        await one.press("space", "v")
+        await one.until(lambda: app.runs.board.view.by == ("optim.lr",))
+        assert [len(row.runs) for row in app.runs.board.rows] == [2, 1]  # type: ignore[union-attr]
+        await one.press("g")
+        await one.until(lambda: not app.runs.board.view.by)
+        await one.press("g")
+        await one.until(lambda: app.runs.board.view.by == ("optim.lr",))
+        await one.press("w", "0")
+        await one.until(lambda: app.runs.board.view.by == ("arch", "recipe"))
+
+    told(root, story, (120, 30))
+
+
+def test_a_run_is_resumed_and_forked_by_whoever_does_that(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+    monkeypatch.setattr(Bench, "resume", lambda self, run: asked.append(("resume", run)), raising=False)
+    monkeypatch.setattr(Bench, "fork_into_form", lambda self, run: asked.append(("fork", run)), raising=False)
+
+    async def story(one: Story) -> None:
+        app = one.app
+        await one.press("space")  # marks are for what takes several runs
+        key = app.table.key
+        await one.press("R", "F", "e")
+        assert asked == [("resume", key), ("fork", key), ("fork", key)]
+        await one.press("g")
+        await one.until(lambda: app.runs.board.view.by)
+        await one.press("R", "F")
+        assert len(asked) == 3
+        assert app.toasts().count("that is for one run") == 2
+
+    told(root, story)
+
+
 def test_a_pinned_baseline_shows_differences(root: Path) -> None:
     async def story(one: Story) -> None:
         app = one.app
@@ -397,6 +439,26 @@ def test_nothing_is_looked_at_while_the_screen_is_hidden(root: Path, monkeypatch
         await one.pilot.pause(0.2)
         assert looks == []
         app.pop_screen()
+        await one.until(lambda: looks)
+
+    told(root, story)
+
+
+def test_a_terminal_without_focus_is_looked_for_less_often(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs_view, "WATCH_SECONDS", 0.02)
+
+    async def story(one: Story) -> None:
+        app = one.app
+        looks: list[object] = []
+        monkeypatch.setattr(app.runs, "look", lambda **told: looks.append(told))
+        await asyncio.sleep(0.5)
+        usual = len(looks)
+        app.app_focus = False
+        del looks[:]
+        await asyncio.sleep(0.5)
+        assert len(looks) <= usual / 2
+        del looks[:]
+        app.app_focus = True
         await one.until(lambda: looks)
 
     told(root, story)

@@ -1,21 +1,29 @@
 """The leaderboard's rows and the table that shows them."""
 
 import asyncio
+import gc
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_runs import make_run
 from summaries import damaged_summary, make_summary
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 from workbench.base.text import clean
+from workbench.runs.from_base import Base
 from workbench.runs.query import QueryError
+from workbench.runs.settings import Settings
 from workbench.runs.summary import Summary
+from workbench.tui import desk as desk_module
 from workbench.tui.board import Board, View, filter_of_group, make_board
+from workbench.tui.desk import Desk
 from workbench.tui.run_preview import BLOCKS, preview, sparkline
 from workbench.tui.widgets.table import Marks, VirtualTable
 
@@ -221,6 +229,39 @@ def test_ten_thousand_runs_page_down_without_a_stall() -> None:
         assert len(table._texts) < 1_500  # those that were seen, and no others
 
     shown(board, story, (160, 45))
+
+
+def test_a_group_of_thousands_is_written_out_before_the_screen_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [replace(run, settings=Settings({"optim": {"lr": 0.5}, "data": {"image_size": 8}})) for run in many(3_000)]
+    board = make_board(runs, View(by=("arch",)))
+    assert sum(len(board.runs_of(row)) for row in board.rows) == 3_000
+    asked: list[str] = []
+    monkeypatch.setattr(Base, "_differs", lambda self, key, *_: asked.append(key))
+    began = time.perf_counter()
+    texts = [[column.text(row) for column in board.columns] for row in board.rows]
+    assert time.perf_counter() - began < 0.05
+    assert not asked
+    assert "lr 0.5" in " ".join(texts[0])
+    make_board(runs, View(by=("arch",)))
+    assert not asked  # what is known of a run's settings is not found out again with each change of another
+
+
+def test_the_collector_leaves_many_rows_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(3):
+        make_run(tmp_path, epochs=1)
+    frozen = gc.get_freeze_count()
+    try:
+        desk = Desk(tmp_path)
+        desk.look(View())
+        assert gc.get_freeze_count() == frozen  # three are not many
+        monkeypatch.setattr(desk_module, "MANY", 3)
+        desk.look(View(), whole=True)
+        settled = gc.get_freeze_count()
+        assert settled > frozen
+        desk.look(View(), whole=True)
+        assert gc.get_freeze_count() <= settled  # once is enough
+    finally:
+        gc.unfreeze()
 
 
 def test_the_cursor_stays_on_its_run_and_line_when_rows_move() -> None:

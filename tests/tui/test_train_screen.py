@@ -1,21 +1,33 @@
 """The Train screen, driven by keys, on a run that grows while it is looked at."""
 
 import asyncio
+import math
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fake_nvml import Driver as NvidiaDriver
 from made_runs import LiveRun, make_run
 from textual.app import App
+from textual.events import AppBlur, AppFocus
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from workbench.base.gpu import Gpu
+from workbench.runs import journal
 from workbench.runs.control import Inbox
 from workbench.runs.run import Run
+from workbench.runs.writer import RunWriter
+from workbench.tui import pace
+from workbench.tui.ends import End, Ends, TellsEnds
+from workbench.tui.run_lines import facts
 from workbench.tui.screens.train import TrainScreen
 from workbench.tui.steering import factor_of, refusal
+from workbench.tui.usage import STALE_SECONDS, Meter, Usage, sampled
 from workbench.tui.watching import Job, Look, Nothing, Wanted, Watch
 from workbench.tui.widgets.chart_view import View
 
@@ -23,12 +35,13 @@ CHARTS = (Wanted("loss", False, 80, 8),)
 EVIL = "\x1b]52;c;aGk=\x07\x1b[2J[/oops]\u202e"
 
 
-class Host(App[None]):
+class Host(TellsEnds, App[None]):
     """As little of an app as the screen needs."""
 
     def __init__(self, root: Path) -> None:
         super().__init__()
         self.root = root
+        self.ends = Ends(self._over, seconds=0.05)
 
     def on_mount(self) -> None:
         self.push_screen(TrainScreen(hz=20))
@@ -153,6 +166,16 @@ def test_charts_obey_their_keys(live: LiveRun, tmp_path: Path) -> None:
         await see.see("▸ images/s")
         await see.press("m")
         await see.see("▸ accuracy")
+        await see.press("f", "down", "down", "enter")
+        await see.see("▸ learning rate")
+        await see.press("d", "d")
+        text = await see.see("> learning rate")
+        chart = "\n".join("".join(segment.text for segment in line) for line in see.app.train.charts[1]._lines)
+        assert "*" in chart
+        assert chart.isascii()
+        assert text.splitlines()[1].strip().startswith("> running")
+        await see.press("d")
+        await see.see("▸ learning rate")
 
     drive(tmp_path, (100, 30), story)
 
@@ -216,10 +239,14 @@ def test_steering_is_answered_in_a_toast(live: LiveRun, tmp_path: Path) -> None:
         await see.press(*"0.5", "enter")
         await see.told("lr it is")
         await see.press("S")
+        await see.see("after this epoch?")
+        await see.press("y")
+        await see.told("stop_after_epoch it is")
+        await see.press("K")
         await see.see("y yes")
         await see.press("n")
-        await see.press("S")
-        await see.see("y yes")
+        await see.press("K")
+        await see.see("now?")
         await see.press("y")
         await see.told("stop it is")
 
@@ -230,7 +257,8 @@ def test_steering_is_answered_in_a_toast(live: LiveRun, tmp_path: Path) -> None:
     finally:
         over.set()
         thread.join()
-    assert asked == [("checkpoint", {}), ("pause", {}), ("resume", {}), ("lr", {"factor": 0.5}), ("stop", {})]
+    kinds = ("checkpoint", "pause", "resume", "lr", "stop_after_epoch", "stop")
+    assert asked == [(kind, {"factor": 0.5} if kind == "lr" else {}) for kind in kinds]
 
 
 @pytest.mark.parametrize(("state", "why"), [("finished", "it has finished"), ("", "it has crashed")])
@@ -239,9 +267,9 @@ def test_a_run_that_is_over_cannot_be_steered(tmp_path: Path, state: str, why: s
 
     async def story(see: Driver) -> None:
         await see.see("✗ crashed" if not state else "✓ finished")
-        for key in "SCPL":
+        for key in "SCPLK":
             await see.press(key)
-        await see.see(lambda: sum(why in toast for toast in see.app.toasts) == 4)
+        await see.see(lambda: sum(why in toast for toast in see.app.toasts) == 5)
 
     drive(tmp_path, (80, 24), story)
     assert not (path / "control").exists()
@@ -406,6 +434,167 @@ def test_a_hidden_screen_asks_for_nothing(live: LiveRun, tmp_path: Path) -> None
     from textual.screen import Screen
 
     Host.SCREENS = {"other": Screen}
+    drive(tmp_path, (80, 24), story)
+
+
+def test_the_end_of_a_run_is_told_once_also_on_another_screen(live: LiveRun, tmp_path: Path) -> None:
+    from textual.screen import Screen
+
+    async def story(see: Driver) -> None:
+        rung: list[bool] = []
+        see.app.bell = lambda: rung.append(True)  # type: ignore[method-assign]
+        await see.see("● running")
+        see.app.push_screen(Screen())
+        await see.pilot.pause()
+        live.end("failed", error="out of memory")
+        await see.told("the run is over: failed, out of memory")
+        see.app.pop_screen()
+        await see.see("✗ failed")
+        await asyncio.sleep(0.2)
+        assert len(rung) == 1
+        assert [toast for toast in see.app.toasts if "over" in toast or "has failed" in toast] == [
+            "the run is over: failed, out of memory"
+        ]
+
+    drive(tmp_path, (80, 24), story)
+
+
+def test_ends_are_told_once_an_attempt_and_nothing_is_looked_at_without_a_live_run(tmp_path: Path) -> None:
+    told: list[End] = []
+    ends = Ends(told.append, seconds=0.02)
+
+    def wait(count: int) -> None:
+        deadline = time.monotonic() + 10
+        while (len(told) < count or ends._thread is not None) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert [end.state for end in told] == ["finished", "crashed"][:count]
+        assert ends._thread is None
+
+    one = LiveRun(tmp_path)
+    ends.watch(one.path)
+    ends.watch(one.path)
+    time.sleep(0.1)
+    assert not told
+    one.end()
+    wait(1)
+    ends.watch(one.path)  # by a look that was under way
+    wait(1)
+    again = RunWriter.reopen(one.path, print)
+    again.event("resumed")
+    ends.watch(one.path)
+    again.close()
+    wait(2)
+    assert told[0].text == "the run is over: finished"
+    assert (told[0].bad, told[1].bad) == (False, True)
+
+
+def test_the_machine_s_figures_are_those_that_the_trainer_wrote_where_it_is_elsewhere(tmp_path: Path) -> None:
+    run = make_run(tmp_path, state="", epochs=2, planned=4)
+    seconds = Run(run).status["seconds"]
+    system = journal.Journal(run / "system.jsonl")
+    place = {"kind": "system", "time": 1.0, "step": 4, "epoch": 1.0}
+    system.append({**place, "seconds": seconds - 10, "cpu": 1.5, "memory": 2e9})
+    assert sampled(Run(run)) == Usage(1.5, 2e9, None)
+    gpu = {"gpu_use": 0.93, "gpu_memory": 11.2e9, "gpu_memory_total": 24e9, "gpu_temperature": 71, "gpu_power": "nan"}
+    system.append({**place, "seconds": seconds, "cpu": "[/oops]", "memory": -1, **gpu})
+    usage = sampled(Run(run))
+    assert usage == Usage(None, None, Gpu(0.93, 11.2e9, 24e9, 71.0, None))  # type: ignore[arg-type]
+    watch = Watch(tmp_path)
+    look = watch.look(Job(charts=(Wanted("gpu_temperature", False, 80, 8), Wanted("gpu_memory", False, 80, 8))))
+    assert isinstance(look, Look)
+    assert look.metrics[-6:] == ("gpu_use", "gpu_memory", "gpu_temperature", "gpu_power", "cpu", "memory")
+    assert look.charts[0].series[0].y.tolist() == pytest.approx([math.nan, 71.0], nan_ok=True)
+    assert look.charts[1].series[0].y.tolist() == pytest.approx([math.nan, 11.2], nan_ok=True)
+    line = facts(replace(look, usage=usage), 100).plain
+    assert "gpu 93 % 71 °C  11.2 of 24.0 GB" in line
+    assert "cores" not in line
+    system.append({**place, "seconds": seconds - 2 * STALE_SECONDS, "cpu": 1.0})
+    assert sampled(Run(run)) is None
+    system.close()
+
+
+def test_new_samples_are_drawn_as_they_come(live: LiveRun, tmp_path: Path) -> None:
+    live.epoch()
+    system = journal.Journal(live.path / "system.jsonl")
+    watch = Watch(tmp_path)
+    charts = (Wanted("cpu", False, 80, 8),)
+
+    def seen(step: int, cpu: float) -> list[float]:
+        system.append({"kind": "system", "time": float(step), "step": step, "epoch": step / 4, "cpu": cpu})
+        look = watch.look(Job(charts=charts))
+        assert isinstance(look, Look)
+        return look.charts[0].series[0].y.tolist()
+
+    assert seen(1, 1.0) == [1.0]
+    assert seen(2, 2.0) == [1.0, 2.0]
+    system.append({"kind": "rewind", "to_step": 1, "to_epochs": 0})
+    assert seen(2, 3.0) == [1.0, 3.0]
+    system.close()
+
+
+def test_a_live_run_of_this_machine_is_asked_itself(live: LiveRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = NvidiaDriver()
+    monkeypatch.setitem(sys.modules, "pynvml", driver)
+    run = Run(live.path)
+    run.__dict__["facts"] = {**run.facts, "gpu": "GPU-1234"}
+    usage = Meter(run).look()
+    assert usage is not None
+    assert usage.gpu is not None
+    assert usage.gpu.power_limit == 450.0
+    assert usage.memory is not None
+    run.__dict__["facts"]["gpu"] = ["no", "uuid"]
+    usage = Meter(run).look()
+    assert usage is not None
+    assert usage.gpu is None
+
+
+def test_it_looks_less_often_without_focus_and_at_once_when_that_is_back(live: LiveRun, tmp_path: Path) -> None:
+    async def story(see: Driver) -> None:
+        await see.see("● running")
+        looker = see.app.train._looker
+        assert looker is not None
+        asked: list[float] = []
+        looker.ask = lambda job: asked.append(time.monotonic())  # type: ignore[method-assign]
+
+        async def count(seconds: float) -> int:
+            del asked[:]
+            await asyncio.sleep(seconds)
+            return len(asked)
+
+        with_focus = await count(1.0)
+        see.app.post_message(AppBlur())
+        await see.pilot.pause()
+        assert await count(1.0) <= with_focus / 2
+        see.app.post_message(AppFocus())
+        del asked[:]
+        await see.see(lambda: bool(asked))
+
+    drive(tmp_path, (80, 24), story)
+
+
+def test_a_run_in_this_process_is_spared_a_screen_that_costs_much(
+    live: LiveRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "WINDOW_SECONDS", 0.3)
+
+    async def story(see: Driver) -> None:
+        await see.see("● running")
+        looker = see.app.train._looker
+        assert looker is not None
+        asked: list[float] = []
+
+        def costly(job: Job) -> None:
+            asked.append(time.monotonic())
+            looker.busy += 0.02  # 40 % of a core at 20 looks a second
+
+        looker.ask = costly  # type: ignore[method-assign]
+        await asyncio.sleep(0.6)
+        assert len(asked) > 6
+        see.app.has_threaded_run = True  # type: ignore[attr-defined]
+        await see.see(lambda: see.app.train._beat._pace.seconds > 0.3)
+        see.app.has_threaded_run = False  # type: ignore[attr-defined]
+        await see.see(lambda: see.app.train._beat._pace.seconds == 0.05)
+
     drive(tmp_path, (80, 24), story)
 
 

@@ -14,7 +14,7 @@ usage: cnn-workbench run show RUN                       what it is, how it went,
        cnn-workbench run tail RUN                       follow it
        cnn-workbench run export RUN --to FORMAT         for other programs
 
-       cnn-workbench run stop RUN                       finish the step, save, end
+       cnn-workbench run stop RUN [--after-epoch]       finish the step (or the epoch), save, end
        cnn-workbench run pause RUN                      stand still between two steps
        cnn-workbench run resume RUN                     go on after a pause
        cnn-workbench run checkpoint RUN                 save now

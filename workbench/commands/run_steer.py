@@ -24,6 +24,8 @@ def main(action: str, arguments: list[str]) -> int:
     """Ask for one of `TEXTS`; returns 0 where it was done and 1 where it was not."""
     parser = parser_of(action, TEXTS[action])
     add_run(parser)
+    if action == "stop":
+        parser.add_argument("--after-epoch", action="store_true", help="let it train and test this epoch to its end")
     if action == "lr":
         parser.add_argument("--factor", metavar="F", type=_factor, required=True,
                             help="above 0; it multiplies the rate as it is")  # fmt: skip
@@ -32,7 +34,8 @@ def main(action: str, arguments: list[str]) -> int:
     options = parse(parser, arguments)
     run = find_own(runs_root(options), options.run)
     _refuse_without_trainer(run, action, elsewhere(options))
-    return _ask(run, action, options.timeout, {"factor": options.factor} if action == "lr" else {})
+    kind = "stop_after_epoch" if action == "stop" and options.after_epoch else action
+    return _ask(run, kind, options.timeout, {"factor": options.factor} if action == "lr" else {})
 
 
 def _refuse_without_trainer(run: Path, action: str, runs: str) -> None:

@@ -4,6 +4,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from workbench.runs.store import RunStore
     from workbench.runs.summary import Summary
     from workbench.runs.tables import Table
+
+PIN = "^"
+"""Before a run that is pinned, here as on the Runs screen."""
 
 FORMATS = ("table", "md", "csv", "json", "latex", "html")
 
@@ -126,9 +130,19 @@ def _runs_table(options: argparse.Namespace, runs: "list[Summary]", columns: "Co
         baseline = store.find(options.baseline).summary
         shown = with_differences(shown, baseline)
         notes = [*notes, _differences_to(baseline.id)]
-    rows = in_order(runs, order)[: options.limit]
+    rows = in_order(runs, order)
+    if options.format in (None, "table") and any(run.pinned for run in rows):
+        rows.sort(key=lambda run: not run.pinned)  # stable: the order holds within
+        shown = [_with_pins(shown[0]), *shown[1:]]
+        notes = [*notes, f"{PIN} pinned: first, whatever the order"]
+    rows = rows[: options.limit]
     data = f"; data: {datasets[0]}" if len(datasets) == 1 else ""
     return make_table(rows, shown, [_counted(len(rows), len(runs), "runs") + data, *notes])
+
+
+def _with_pins(column: "Column[Summary]") -> "Column[Summary]":
+    """The first column with a sign before the runs that are pinned."""
+    return replace(column, words=lambda run: f"{PIN if run.pinned else ' '} {column.text(run)}")
 
 
 def _groups_table(options: argparse.Namespace, runs: "list[Summary]", columns: "Columns", query: "Query",

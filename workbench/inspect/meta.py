@@ -80,6 +80,10 @@ def _same(x: Tensor, *_: Any) -> Tensor | None:
     return _new(x, x.shape)
 
 
+def _empty_like(x: Tensor, **kwargs: Any) -> Tensor | None:
+    return _new(x, x.shape) if kwargs.get("dtype") in (None, x.dtype) else None
+
+
 def _matmul(a: Tensor, b: Tensor) -> Tensor | None:
     """(..., n, m) by (..., m, p), nothing broadcast."""
     fits = a.shape[:-2] == b.shape[:-2] and a.shape[-1] == b.shape[-2] and a.dtype == b.dtype and b.is_meta
@@ -196,6 +200,7 @@ _ELEMENTWISE = (
 )
 RULES: dict[Any, Callable[..., Tensor | tuple[Tensor, ...] | None]] = {
     **{getattr(aten, name): _elementwise for name in _ELEMENTWISE.split()},
+    aten.empty_like: _empty_like,
     aten._softmax: _same,
     aten._safe_softmax: _same,
     aten.mm: _matmul,

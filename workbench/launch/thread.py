@@ -50,7 +50,8 @@ class ThreadedRun(threading.Thread):
         self, order: Order, root: Path, profile: Path, ended: Callable[["ThreadedRun"], object] = lambda run: None
     ) -> None:
         super().__init__(name=f"train {order.label}", daemon=True)  # whoever quits asks it to stop and waits for it
-        self.order, self.root, self.profile = order, root, profile
+        self.order, self.profile = order, profile
+        self.root = root.absolute()  # what it says of its run is then a whole path
         self.narrator = Narrator()
         self.outcome: Outcome | None = None
         """How it ended; None while it goes on, and where there came to be no run."""

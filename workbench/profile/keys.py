@@ -10,7 +10,7 @@ import functools
 import json
 import types
 import typing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -20,7 +20,7 @@ from pydantic_core import PydanticUndefined
 from workbench.profile.schema import DISCRIMINATED, Profile
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pydantic.fields import FieldInfo
 
@@ -30,7 +30,8 @@ class Key:
     """A setting: `optim.momentum`.
 
     `bounds` is text, such as "0 to 0.5"; `choices` are the allowed words, if the setting takes only
-    some; `owners` names the choices of the section (`sgd`) that have the key, () for all of them.
+    some; `owners` names the choices of the section (`sgd`) that have the key, () for all of them;
+    `pattern` is the regular expression of a text that must have a form, "" for none.
     """
 
     path: str
@@ -41,6 +42,7 @@ class Key:
     default: Any
     choices: tuple[str, ...]
     owners: tuple[str, ...]
+    pattern: str = ""
 
     @property
     def kind(self) -> str:
@@ -95,6 +97,28 @@ def keys() -> dict[str, Key]:
         else:
             table[name] = _key(name, field)
     return table
+
+
+def chosen_keys(chosen: Mapping[str, Any]) -> list[Key]:
+    """The keys that a profile has whose sections make these choices ({"optim": "sgd"}), in the schema's order.
+
+    Defaults, bounds and sentences are those of the choice. Of a section whose choice is unknown only `name` is left.
+    """
+    return list(_chosen_keys(tuple(str(chosen.get(section)) for section in DISCRIMINATED)))
+
+
+@functools.lru_cache(maxsize=128)
+def _chosen_keys(choices: tuple[str, ...]) -> tuple[Key, ...]:
+    chosen = dict(zip(DISCRIMINATED, choices, strict=True))
+    table: list[Key] = []
+    for path, key in keys().items():
+        section, _, name = path.rpartition(".")
+        model = DISCRIMINATED[section].get(chosen[section]) if section in DISCRIMINATED else None
+        if section not in DISCRIMINATED or name == "name":
+            table.append(key)
+        elif model is not None and name in model.model_fields:
+            table.append(replace(_key(path, model.model_fields[name]), owners=key.owners))
+    return tuple(table)
 
 
 def default_choice(section: str) -> str:
@@ -160,6 +184,7 @@ def _key(
         default=None if default is PydanticUndefined else default,
         choices=choices,
         owners=owners,
+        pattern=next((rule.pattern for rule in field.metadata if getattr(rule, "pattern", None)), ""),
     )
 
 

@@ -17,6 +17,8 @@ from workbench.profile.schema import DISCRIMINATED, Profile
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_DEFAULTS = Profile()
+
 KeyPath = tuple[str, ...]
 """A key, part by part: ("optim", "lr"). Parts may hold dots, as quoted TOML keys may."""
 
@@ -89,9 +91,9 @@ def _fallen(below: dict[str, Any], above: dict[str, Any]) -> list[KeyPath]:
     for section in DISCRIMINATED:
         if _changes(below, above, (section, "name"), default_choice(section)):
             fallen.append((section,))
-    if _changes(below, above, ("model", "arch"), Profile().model.arch):
+    if _changes(below, above, ("model", "arch"), _DEFAULTS.model.arch):
         fallen.append(("model", "options"))
-    if _changes(below, above, ("data", "augment"), Profile().data.augment):
+    if _changes(below, above, ("data", "augment"), _DEFAULTS.data.augment):
         fallen.append(("augment",))
     return fallen
 

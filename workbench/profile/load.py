@@ -6,6 +6,7 @@ environment, the command line. Every fault of every layer is reported together.
 
 from __future__ import annotations
 
+import functools
 import re
 import tomllib
 from dataclasses import dataclass, field
@@ -63,8 +64,8 @@ def load(name: str | Path, *, options: Layer | None = None, environ: Mapping[str
     `options` is the command line's layer (`read_options`), `environ` the environment, os.environ by
     default. Raises ProfileError with every problem found.
     """
-    chain, files = _read_chain(find(str(name)))
-    return _resolve(chain, [*files, read_environment(environ), options or Layer()])
+    chain, files = read_chain(find(str(name)))
+    return resolve(chain, [*files, read_environment(environ), options or Layer()])
 
 
 def load_exact(path: str | Path, *, options: Layer | None = None) -> Resolved:
@@ -75,10 +76,11 @@ def load_exact(path: str | Path, *, options: Layer | None = None) -> Resolved:
     layer = _read_file(Path(path))
     if "extends" in layer.data:
         raise ProfileError([layer.origins[("extends",)].problem("extends", "a resolved profile extends nothing")])
-    return _resolve([Path(path)], [layer, options or Layer()])
+    return resolve([Path(path)], [layer, options or Layer()])
 
 
-def _resolve(chain: Sequence[Path], layers: Sequence[Layer]) -> Resolved:
+def resolve(chain: Sequence[Path], layers: Sequence[Layer]) -> Resolved:
+    """What is left of the layers, lowest first, and valid. ProfileError with all that is wrong with them."""
     merged = merge(layers)
     profile, faults = validate(merged.data)
     file = label(chain[0])
@@ -96,14 +98,17 @@ def _resolve(chain: Sequence[Path], layers: Sequence[Layer]) -> Resolved:
     return Resolved(profile, tuple(chain), {".".join(path): origin for path, origin in merged.origins.items()})
 
 
-def _read_chain(path: Path) -> tuple[list[Path], list[Layer]]:
-    """The files that `path` extends, itself first, and their layers, lowest first."""
+def read_chain(path: Path, own: Layer | None = None) -> tuple[list[Path], list[Layer]]:
+    """The files that `path` extends, itself first, and their layers, lowest first.
+
+    `own` is the layer of `path` where it is known already: of a text that was not saved yet.
+    """
     chain: list[Path] = []
     layers: list[Layer] = []
     following: Path | None = path
     while following is not None:
         chain.append(following)
-        layer = _read_file(following)
+        layer = own if own is not None and not layers else _read_file(following)
         layers.insert(0, layer)
         following = _extended(layer, chain)
     return chain, layers
@@ -122,6 +127,8 @@ def _extended(layer: Layer, chain: list[Path]) -> Path | None:
     except ProfileError as error:
         raise ProfileError([origin.problem("extends", p.message) for p in error.problems]) from None
     resolved = [known.resolve() for known in chain]
+    if not path.is_file():  # only what a person names may be a pipe
+        raise ProfileError([origin.problem("extends", f"{shown_value(name)} is not a regular file")])
     if path.resolve() in resolved:
         start = resolved.index(path.resolve())
         ring = " -> ".join(known.name for known in [*chain[start:], path])
@@ -134,7 +141,12 @@ def _extended(layer: Layer, chain: list[Path]) -> Path | None:
 def _read_file(path: Path) -> Layer:
     """The layer of one file, with the line of every key."""
     name = label(path)
-    text = _read_text(path, name)
+    return parse(decode(read_bytes(path, name), name), name)
+
+
+@functools.lru_cache(maxsize=64)  # the parents of a folder of profiles, and the text of a form at each key, come often
+def parse(text: str, name: str) -> Layer:
+    """The layer of a TOML text, with the line of every key; `name` is the file as errors call it. Not to be changed."""
     try:
         data = tomllib.loads(text)
         lines = key_lines(text)
@@ -153,7 +165,8 @@ def _read_file(path: Path) -> Layer:
     return Layer(data, origins)
 
 
-def _read_text(path: Path, name: str) -> str:
+def read_bytes(path: Path, name: str) -> bytes:
+    """What is in a profile's file. ProfileError where it cannot be read or is far too large."""
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
@@ -162,6 +175,11 @@ def _read_text(path: Path, name: str) -> str:
         raise ProfileError([Problem(name, "", f"cannot be read: {reason}")]) from None
     if len(content) > LARGEST_FILE:
         raise ProfileError([Problem(name, "", f"is no profile: larger than {LARGEST_FILE} bytes")])
+    return content
+
+
+def decode(content: bytes, name: str) -> str:
+    """The bytes of a file as text. ProfileError, with the line, where they are no UTF-8."""
     try:
         return content.decode("utf-8-sig")  # Windows editors put a byte-order mark first
     except UnicodeDecodeError as error:

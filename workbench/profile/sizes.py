@@ -1,4 +1,4 @@
-"""How many optimiser steps an epoch has, where that is known without opening the data.
+"""How many optimiser steps an epoch has, and how large the images are, where that is known without opening the data.
 
 The rules are those of `workbench.data.splits`, which torch's import keeps out of here; tests compare the two.
 """
@@ -20,6 +20,27 @@ TRAIN_IMAGES: dict[str, tuple[int, ...]] = {
     "svhn": (4948, 13861, 10585, 8497, 7458, 6882, 5727, 5595, 5045, 4659),
 }
 """Training images of each class, as published; `folder` has as many as its owner put there."""
+
+
+TEST_IMAGES: dict[str, int] = {
+    "digits": 359,
+    "mnist": 10_000,
+    "fashion_mnist": 10_000,
+    "kmnist": 10_000,
+    "cifar10": 10_000,
+    "cifar100": 10_000,
+    "svhn": 26_032,
+}
+SHAPES: dict[str, tuple[int, int, int]] = {
+    "digits": (1, 8, 8),
+    "mnist": (1, 28, 28),
+    "fashion_mnist": (1, 28, 28),
+    "kmnist": (1, 28, 28),
+    "cifar10": (3, 32, 32),
+    "cifar100": (3, 32, 32),
+    "svhn": (3, 32, 32),
+}
+"""(C, H, W) of the images as they are kept, a byte a value; those of a `folder` are RGB of `data.image_size`."""
 
 
 def train_images(data: Data) -> int | None:

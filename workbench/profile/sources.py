@@ -120,17 +120,17 @@ def _add(layer: Layer, key: str, nested: dict[str, Any], origin: Origin) -> None
     for part in path[:-1]:
         table = table.setdefault(part, {})
     if isinstance(value, dict):
-        value = {name: _scalar(item) if isinstance(item, str) else item for name, item in value.items()}
+        value = {name: scalar(item) if isinstance(item, str) else item for name, item in value.items()}
         table.setdefault(path[-1], {}).update(value)
         shown = origin.source if origin.kind == "environment" else ""
         for name in value:
             layer.origins[*path, name] = replace(origin, source=shown or f"{origin.source} {name}")
     else:
-        table[path[-1]] = _typed(value, keys()[key].kinds)
+        table[path[-1]] = typed(value, keys()[key].kinds)
     layer.origins[path] = origin
 
 
-def _typed(value: Any, kinds: tuple[Any, ...]) -> Any:
+def typed(value: Any, kinds: tuple[Any, ...]) -> Any:
     """Text as a value of the first of the kinds that it can be one of; else the text, which the schema will refuse."""
     if not isinstance(value, str) or value in kinds:
         return value
@@ -145,7 +145,7 @@ def _typed(value: Any, kinds: tuple[Any, ...]) -> Any:
     return value
 
 
-def _scalar(text: str) -> Scalar:
+def scalar(text: str) -> Scalar:
     """Text of no known type: a number if it reads as one, `true` and `false` as such, else a string."""
     if text.lower() in ("true", "false"):
         return text.lower() == "true"

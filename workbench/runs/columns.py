@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from workbench.base.errors import UserError, did_you_mean
 from workbench.base.text import clean
 from workbench.runs.from_base import Base, lookup, short_names
+from workbench.runs.settings import Settings
 from workbench.runs.summary import Summary
 from workbench.runs.units import FIGURES, Kind, show
 
@@ -179,6 +180,8 @@ class Columns:
         return self._families.get(run.arch, "")
 
     def _differences(self, run: Summary) -> dict[str, Any]:
+        if isinstance(run.settings, Settings):
+            return run.settings.once(self.base.differences)
         return self.base.differences(run.settings)
 
     def _config_words(self, run: Summary) -> str:

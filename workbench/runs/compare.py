@@ -89,7 +89,7 @@ def compare(runs: Sequence[Run], *, metrics: Sequence[str] = DEFAULT_METRICS, ax
         figures=tuple(_figure_rows(summaries)),
         curves=curves,
         axis=axis,
-        names=tuple(f"{letter(i)} {_word(summaries, i)}" for i in range(len(summaries))),
+        names=tuple(f"{letter(i)} {word(summaries, i)}" for i in range(len(summaries))),
     )
 
 
@@ -139,7 +139,7 @@ def letter(number: int) -> str:
     return "ABCDEFGH"[number]
 
 
-def _word(summaries: Sequence[Summary], number: int) -> str:
+def word(summaries: Sequence[Summary], number: int) -> str:
     """What best tells a run from the others: its network, its name, its recipe, its seed; else the end of its id."""
     one = summaries[number]
     for texts in (

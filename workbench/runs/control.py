@@ -45,6 +45,7 @@ SCHEMA = 1
 
 ARGUMENTS: dict[str, tuple[str, ...]] = {
     "stop": (),
+    "stop_after_epoch": (),
     "pause": (),
     "resume": (),
     "checkpoint": (),

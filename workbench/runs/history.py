@@ -12,7 +12,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,13 +97,20 @@ class Buckets:
 
 
 class History:
-    """The metrics of the run in `run`. `cache`: folder for its buckets, or None to keep none."""
+    """The metrics of the run in `run`, or what its machine did meanwhile. `cache`: folder for its buckets, or None.
 
-    def __init__(self, run: Path, cache: Path | None = None) -> None:
-        self.path = run / "metrics.jsonl"
+    A line of metrics.jsonl is a point where its kind is step; one of system.jsonl, where it is system.
+    """
+
+    def __init__(self, run: Path, cache: Path | None = None, *, kind: Literal["step", "system"] = "step") -> None:
+        self.path = run / ("metrics.jsonl" if kind == "step" else "system.jsonl")
+        self.rewinds = 0
+        """How many times lines were taken back: full buckets may then be others."""
+        self._kind = kind
         self.epochs: list[Record] = []
         """Lines of kind epoch that stand, non-finite figures as floats."""
-        self._cache = cache / f"{run.name}-{VERSION}.npz" if cache else None
+        suffix = "" if kind == "step" else f"-{kind}"
+        self._cache = cache / f"{run.name}-{VERSION}{suffix}.npz" if cache else None
         self._begin_anew()
         self._follower = Follower(self.path)
         self._saved = 0
@@ -161,7 +168,7 @@ class History:
         kind = record.get("kind")
         if kind == "epoch":
             self.epochs.append({key: _figure(value) for key, value in record.items()})
-        elif kind == "step":
+        elif kind == self._kind:
             self._last = record
             self._loose.append((record, start, end))
             if len(self._loose) == BUCKET:
@@ -172,6 +179,7 @@ class History:
 
     def _rewind(self, rewind: Record) -> None:
         """Drop the lines that it takes back; a bucket that it cuts through becomes loose lines again."""
+        self.rewinds += 1
         self.epochs = [record for record in self.epochs if stands(record, rewind)]
         self._loose = [entry for entry in self._loose if stands(entry[0], rewind)]
         limit = _number(rewind.get("to_step"))
@@ -196,7 +204,7 @@ class History:
         places: dict[int, tuple[int, int]] = {}
         for line in content.split(b"\n"):
             record = journal.decode(line) if line else None
-            if record is not None and record.get("kind") in ("step", "rewind"):
+            if record is not None and record.get("kind") in (self._kind, "rewind"):
                 places[id(record)] = (start, start + len(line) + 1)
                 found.append(record)
             start += len(line) + 1

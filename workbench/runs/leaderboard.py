@@ -207,7 +207,8 @@ def _common(column: Column[Summary]) -> Column[Group]:
     """What all runs of a group say, else that they differ."""
 
     def agree(group: Group) -> bool:
-        return len({repr(_hashable(column.value(run))) for run in group.runs}) == 1
+        first = repr(_hashable(column.value(group.runs[0])))
+        return all(repr(_hashable(column.value(run))) == first for run in group.runs[1:])
 
     return Column(
         column.name,

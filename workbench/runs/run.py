@@ -50,6 +50,8 @@ class Run:
         news = self._follow()
         if "history" in self.__dict__:
             news = self.history.refresh() or news
+        if "system" in self.__dict__:
+            news = self.system.refresh() or news
         before = {name: self.__dict__.get(name) for name in ("status", "user", "state")}
         for name in ("status", "user", "state", "profile", "summary"):
             self.__dict__.pop(name, None)
@@ -106,6 +108,15 @@ class Run:
         from workbench.runs.history import History  # numpy takes a while, and a list of runs needs none
 
         history = History(self.path, self._cache)
+        history.refresh()
+        return history
+
+    @cached_property
+    def system(self) -> "History":
+        """What machine and GPU did meanwhile, for charts; a run of an older version, or a short one, has none."""
+        from workbench.runs.history import History
+
+        history = History(self.path, self._cache, kind="system")
         history.refresh()
         return history
 

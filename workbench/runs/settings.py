@@ -1,13 +1,15 @@
 """A run's profile as a row has it, `{"optim.lr": 0.1, ...}`: made when somebody looks, for most rows never."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from workbench.runs.journal import finite, parse
+
+Made = TypeVar("Made")
 
 
 def flat(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,6 +51,14 @@ class Settings(Mapping[str, Any]):
         except ValueError:
             return {}
         return flat(cleaned(found)) if isinstance(found, dict) else {}
+
+    def once(self, maker: Callable[["Settings"], Made]) -> Made:
+        """What `maker` makes of these settings: kept, for the tables to come that ask with the same maker."""
+        known: tuple[object, Any] = self.__dict__.get("_made", (None, None))
+        if known[0] != maker:
+            known = self.__dict__["_made"] = (maker, maker(self))
+        made: Made = known[1]
+        return made
 
     def __getitem__(self, key: str) -> Any:
         return self._values[key]

@@ -120,6 +120,14 @@ def describe_device(device: torch.device) -> str:
     return f"{device} {torch.cuda.get_device_name(device)}"
 
 
+def uuid_of(device: torch.device) -> str:
+    """The GPU as its driver names it, `GPU-...`, whatever CUDA_VISIBLE_DEVICES renumbers; empty for no such device."""
+    if device.type != "cuda":
+        return ""
+    uuid = getattr(torch.cuda.get_device_properties(device), "uuid", None)
+    return f"GPU-{uuid}" if uuid else ""
+
+
 def reseed(device: torch.device, *parts: int | str) -> None:
     """Set the generators that networks draw from (dropout, stochastic depth, initial weights) from a key.
 

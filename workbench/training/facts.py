@@ -39,6 +39,7 @@ def gather_facts(job: Job, kept: Profile) -> dict[str, Any]:
         },
         "git": git_commit(),
         "device": devices.describe_device(job.device),
+        "gpu": devices.uuid_of(job.device),
         "precision": job.precision,
         "threads": job.recipe["threads"],
         "world": job.ranks.world,

@@ -56,6 +56,9 @@ class GraphedStep:
         self.seen = 0
         self.given_up = False
         self.input: Batch | None = None
+        self.norm: Tensor | None = None
+        self.gradient: list[Tensor] = []
+        """Where each replay leaves them. Held here: an eager step in between puts others into `.grad`."""
 
     def run(self, batch: Batch, number: int, factor: float, images: int | None = None) -> None:
         """As Step.run."""
@@ -89,6 +92,7 @@ class GraphedStep:
         set_learning_rate(self.step.optimizer, factor)
         self.step.reseed(number, 0)
         self.graph.replay()
+        self.step.norm, self.step.newest = self.norm, self.gradient
         if self.step.ema is not None:
             self.step.ema.update()
 
@@ -120,6 +124,8 @@ class GraphedStep:
         if problem is not None:
             self.given_up, self.graph, self.input = True, None, None
             self.put(places, eager)
+            self.step.optimizer.zero_grad(set_to_none=True)  # what a capture put there was never computed
+            self.step.norm, self.step.newest = None, None
             self.told(f"without a CUDA graph: {problem}")
 
     def capture(self, batch: Batch) -> str | None:
@@ -141,6 +147,8 @@ class GraphedStep:
         finally:
             step.capturing = False
         self.graph = graph
+        self.norm = step.norm
+        self.gradient = [p.grad for p in step.parameters if p.grad is not None]
         return None
 
     def places(self) -> list[Tensor]:

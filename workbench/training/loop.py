@@ -89,6 +89,7 @@ class Trainer:
         self.look_at = self.state.step
         self.skipped_in_a_row = 0
         self.paused = False
+        self.last_epoch = False  # whether a person asked to stop when this epoch is over
 
     def fit(self) -> bool:
         """Train until the run is over. False when asked to stop; either way everything is saved when it returns."""
@@ -222,6 +223,8 @@ class Trainer:
         step, epoch = self.state.step, self.state.epoch + 1
         if request.kind == "stop":
             self.stop.set("request")
+        elif request.kind == "stop_after_epoch":
+            return self.stop_after_epoch(request)
         elif request.kind == "checkpoint":
             self.save(last=True, best=False)
         elif request.kind in ("pause", "resume"):
@@ -233,6 +236,16 @@ class Trainer:
             self.state.lr_factor = factor_now
             self.run.event("lr", step=step, epoch=epoch, factor=self.state.lr_factor, by=request.by)
         return self.desk.answer(request, "done", f"{request.kind} at step {step} (epoch {epoch})")
+
+    def stop_after_epoch(self, request: Request) -> None:
+        """Stop at the end of the epoch under way; between two epochs that is now."""
+        if self.state.step_in_epoch:
+            self.last_epoch = True
+            self.run.event("stop_after_epoch", step=self.state.step, epoch=self.state.epoch + 1, by=request.by)
+        else:
+            self.stop.set("request")
+        when = self.state.epoch + (self.state.step_in_epoch > 0)
+        self.desk.answer(request, "done", f"the run stops when epoch {when} is over")
 
     def wait_while_paused(self) -> bool:
         """Stand still until a person asks to go on. True when asked to stop, now or meanwhile."""
@@ -255,16 +268,17 @@ class Trainer:
         Without `wait` the sums are asked for, and written at a later call, when the device has got there.
         """
         if self.reading is None:
-            self.reading = Reading([self.step.sums.vector, self.step.guard.figures])
+            norm = self.step.gradient_norm() if self.state.step != self.flushed_step else None
+            self.reading = Reading([self.step.sums.vector, self.step.guard.figures, *([] if norm is None else [norm])])
             self.reading_at = self.state.step, self.state.step_in_epoch
         if not wait and not self.reading.ready():
             return
-        sums, (bad, first) = self.reading.values()
+        sums, (bad, first), *norms = self.reading.values()
         self.reading = None
         if self.reading_at[0] != self.state.step and (wait or bad):
             self.flush()  # what was asked for earlier is not all there is by now
             return
-        self.record_window(as_totals(sums), *self.reading_at)
+        self.record_window(as_totals(sums), *self.reading_at, norm=norms[0][0] if norms else None)
         step = self.reading_at[0]
         steps, self.flushed_step = step - self.flushed_step, step
         self.skipped_in_a_row = self.skipped_in_a_row + round(bad) if bad == steps else 0
@@ -273,8 +287,8 @@ class Trainer:
             self.face_bad_steps(round(bad), round(first))
         self.write_status()
 
-    def record_window(self, sums: Totals, step: int, step_in_epoch: int) -> None:
-        """Write the figures of the steps between the last flush and `step`."""
+    def record_window(self, sums: Totals, step: int, step_in_epoch: int, *, norm: float | None) -> None:
+        """Write the figures of the steps between the last flush and `step`; `norm` is of that step's gradient."""
         now = time.monotonic()
         window, seconds = sums - self.flushed, now - self.window_start
         self.window_start = now
@@ -294,6 +308,7 @@ class Trainer:
                     "train_top1": self.window["top1"],
                     "lr": self.lr(step - 1),
                     "images_per_second": self.speed,
+                    **({} if norm is None else {"gradient_norm": norm}),
                 }
             )
 
@@ -399,6 +414,8 @@ class Trainer:
             self.save(last=due, best=improved and checkpoint.best)
         for request in self.ranks.tell(self.desk.requests(time.monotonic())):  # an epoch may be a single step
             self.obey(request)
+        if self.last_epoch:
+            self.stop.set("request")
         return not self.wait_while_paused() or self.over()
 
     def evaluate(self, name: str, split: Split, *, average: bool) -> Totals | None:
@@ -477,7 +494,7 @@ class Trainer:
         state = self.state
         self.run.status(
             force=force,
-            state="running",
+            state="paused" if self.paused else "running",
             epoch=state.epoch,
             epochs=self.profile.train.epochs,
             step=state.step,
@@ -503,6 +520,11 @@ class Trainer:
 
     def position(self) -> tuple[int, int]:
         return self.state.epoch, self.state.step_in_epoch
+
+    def where(self) -> tuple[int, float, float]:
+        """Step, epoch with its fraction, seconds. Also for other threads: a single number of the state is read."""
+        step = self.state.step
+        return step, step / self.steps_per_epoch, self.seconds()
 
     def seconds(self) -> float:
         return self.seconds_before + time.monotonic() - self.attempt_start

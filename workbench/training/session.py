@@ -19,6 +19,7 @@ from workbench.runs.directory import ensure_writable, find_run
 from workbench.runs.files import write_atomically
 from workbench.runs.reading import last_ending, read_attempts, read_json
 from workbench.runs.writer import RunWriter
+from workbench.training import devices
 from workbench.training.changes import changed_since, differences, refuse_another_past
 from workbench.training.distributed import RankError, Ranks, leave
 from workbench.training.export import export_model
@@ -28,6 +29,7 @@ from workbench.training.job import Job
 from workbench.training.loop import DivergedError, Trainer
 from workbench.training.observer import Observer, Quiet, StopRequest
 from workbench.training.prepare import meet, prepare
+from workbench.training.sampler import Sampler
 from workbench.training.silent import Silent
 from workbench.training.state import State, load_checkpoint
 from workbench.training.weight_sources import PEERS
@@ -231,9 +233,11 @@ def conduct(job: Job, run: RunWriter | Silent, observer: Observer, stop: StopReq
     """Run the loop and write down how it ended."""
     trainer = Trainer(job, run, observer, stop)
     error = ""
+    sampled = Sampler(run.path, devices.uuid_of(job.device), trainer.where) if job.ranks.leads else nullcontext()
     try:
         trainer.write_status(force=True)
-        finished = trainer.fit()
+        with sampled:
+            finished = trainer.fit()
         stop.cause = job.ranks.tell(stop.cause)  # by now rank 0 has saved; torchrun ends all ranks when one ends
         state = "finished" if finished else "preempted" if stop.preempts else "stopped"
         if finished and job.ranks.leads:

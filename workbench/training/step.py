@@ -67,6 +67,10 @@ class Step:
         self.regularisation = Regularisation(network)
         self.ema = Ema(network, profile.train.ema) if profile.train.ema else None
         self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+        self.norm: Tensor | None = None
+        """Of the gradient of the newest step before clipping, where the step needed to know it."""
+        self.newest: list[Tensor] | None = None
+        """That gradient, where a CUDA graph holds it; else it is in `.grad`."""
 
     def run(self, batch: Batch, number: int, factor: float, images: int | None = None) -> None:
         """Step `number` of the run at `factor` times each group's own learning rate.
@@ -166,13 +170,14 @@ class Step:
         """Clip, judge, move the weights; `sums` (4,) of this rank's part of the batch that made the gradient."""
         sums = self.ranks.sum(sums)  # so that all ranks judge alike, and none takes a step that another leaves out
         clip = self.profile.train.clip_norm
-        if self.scaler.is_enabled() and (clip or self.guard.checks_gradients):
+        if self.unscales:
             self.scaler.unscale_(self.optimizer)
         norm = None
         if clip:
             norm = nn.utils.clip_grad_norm_(self.parameters, clip)
         elif self.guard.checks_gradients and not self.scaler.is_enabled():
             norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        self.norm, self.newest = norm, None
         # A loss scaler makes gradients overflow on purpose now and then, and leaves out such steps by itself.
         self.guard.judge(sums[0], None if self.scaler.is_enabled() else norm)
         if self.scaler.is_enabled():
@@ -184,6 +189,23 @@ class Step:
         if self.ema is not None and not self.capturing:
             self.ema.update()
         self.sums.add(torch.where(self.guard.bad > 0, torch.zeros_like(sums), sums))
+
+    @property
+    def unscales(self) -> bool:
+        """Whether a loss scaler's factor is taken off the gradient before the optimiser sees it."""
+        return self.scaler.is_enabled() and bool(self.profile.train.clip_norm or self.guard.checks_gradients)
+
+    def gradient_norm(self) -> Tensor | None:
+        """Of the newest step: a scalar on the device, for which nothing waits. None where there is no such gradient.
+
+        A step that does not clip has no use for it, so it is computed here, once a flush instead of once a step.
+        """
+        if self.norm is not None:
+            return self.norm
+        if self.scaler.is_enabled() and not self.unscales:
+            return None
+        found = self.newest or [p.grad for p in self.parameters if p.grad is not None]
+        return nn.utils.get_total_norm(found) if found else None
 
     @property
     def tensor_lr(self) -> bool:

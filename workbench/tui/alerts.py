@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from workbench.base.gpu import Gpu
 from workbench.runs.summary import LIVE
 from workbench.runs.units import clock, short_memory
 
@@ -25,6 +26,12 @@ LEAST_FREE = 10**9
 """Bytes below which a disk is nearly full, whatever a checkpoint takes."""
 CHECKPOINTS_FREE = 3
 """Checkpoints for which there should be room: a new one is written whole before an old one goes."""
+
+HOT = 90.0
+"""°C from which a GPU is hot where it does not say itself. Under full load 80 to 85 is usual, in a closed case as in a
+server; from about 90 on nearly all of them slow down."""
+BELOW_SLOWDOWN = 2.0
+"""°C below its own limit at which one that names it is hot: it holds itself there by going slower."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,7 @@ class Seen:
     checkpoint: int = 0
     """Bytes of its largest checkpoint."""
     events: Sequence[dict[str, Any]] = ()
+    gpu: Gpu | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,8 @@ class Alert:
 
 def alerts(seen: Seen, now: float) -> list[Alert]:
     """All that hold, the gravest first."""
-    rules = (_ended_badly(seen), _nan(seen), _disk(seen), _stalled(seen, now), _frozen(seen), _plateau(seen))
+    rules = (_ended_badly(seen), _nan(seen), _disk(seen), _stalled(seen, now), _frozen(seen), _hot(seen),
+             _plateau(seen), _stopping(seen))  # fmt: skip
     return [alert for rule in rules for alert in rule]
 
 
@@ -113,6 +122,16 @@ def _frozen(seen: Seen) -> Iterator[Alert]:
         yield Alert("frozen", seen.detail or "its process is stopped")
 
 
+def _hot(seen: Seen) -> Iterator[Alert]:
+    gpu = seen.gpu
+    if seen.state not in LIVE or gpu is None or gpu.temperature is None:
+        return
+    limit = HOT if gpu.slowdown is None else min(HOT, gpu.slowdown - BELOW_SLOWDOWN)
+    if gpu.temperature >= limit:
+        slows = f", it slows itself down from {gpu.slowdown:.0f} °C on" if gpu.slowdown is not None else ""
+        yield Alert("hot", f"the GPU is hot: {gpu.temperature:.0f} °C{slows}")
+
+
 def _plateau(seen: Seen) -> Iterator[Alert]:
     if seen.epoch < 1 or seen.classes < 2 or seen.state not in LIVE:
         return
@@ -124,6 +143,11 @@ def _plateau(seen: Seen) -> Iterator[Alert]:
             f"the training loss is {newest[-1]:.3f}; ln({seen.classes}) = {guessing:.3f} is that of guessing",
             serious=False,
         )
+
+
+def _stopping(seen: Seen) -> Iterator[Alert]:
+    if seen.state in LIVE and _last(seen.events, ("stop_after_epoch",), ("started", "resumed")) is not None:
+        yield Alert("stopping", "it stops when this epoch is over, as was asked", serious=False)
 
 
 def _last(events: Sequence[dict[str, Any]], wanted: Iterable[str], ending: Iterable[str]) -> dict[str, Any] | None:

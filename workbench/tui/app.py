@@ -18,6 +18,7 @@ from textual.screen import Screen
 
 from workbench.base.text import clean
 from workbench.tui.actions import Action, WithActions
+from workbench.tui.ends import TellsEnds
 from workbench.tui.last_place import place_beside, read_last, write_last
 from workbench.tui.launches import Launches
 from workbench.tui.settings import Settings, remember
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from workbench.inspect.layer import Layer
     from workbench.profile import Resolved
+    from workbench.tui.screens.profiles import ProfilesScreen
 
 Breakpoints = list[tuple[int, str]]
 
@@ -50,7 +52,7 @@ class Placed(Protocol):
     def keep_place(self) -> None: ...
 
 
-class Workbench(WithActions, App[None], inherit_bindings=False):
+class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
     """`root` holds the runs; `walk` stands in for the shape walk in tests."""
 
     TITLE = "cnn-workbench"
@@ -58,14 +60,18 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
     """What is being made ready, for the first line of every screen; empty for nothing."""
     CSS_PATH = Path(__file__).with_name("workbench.tcss")
     COMMANDS: ClassVar[set["type[Provider] | Callable[[], type[Provider]]"]] = {_commands}
-    PLACES: ClassVar[tuple[tuple[str, str], ...]] = (("1", "Models"), ("3", "Train"), ("4", "Runs"))
+    PLACES: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("1", "Models"), ("2", "Profiles"), ("3", "Train"), ("4", "Runs"), ("5", "Compare"),
+    )  # fmt: skip
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-normal"), (140, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (16, "-low"), (30, "-tall")]  # noqa: RUF012
     ENABLE_COMMAND_PALETTE = False  # Textual's own key for it; ours is in the table
     ACTIONS = (
         Action("app.models", ("1",), "Models", "The networks: card, shape walk, source.", shown=False),
+        Action("app.profiles", ("2",), "Profiles", "The profiles, and the form of one.", shown=False),
         Action("app.train", ("3",), "Train", "A run as it is trained: curves, figures, events.", shown=False),
         Action("app.runs", ("4",), "Runs", "All runs as a table.", shown=False),
+        Action("app.compare", ("5",), "Compare", "Marked runs side by side: curves, keys, confusions.", shown=False),
         Action("app.help", ("question_mark", "f1"), "help", "The keys that work here."),
         Action("app.palette", ("colon", "ctrl+p"), "palette", "Find an action by its name.", shown=False),
         Action("app.queue", ("Q",), "queue", "What is trained, and what waits for its turn.", shown=False),
@@ -85,11 +91,19 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
         settings_path: Path | None = None,
         walk: "Callable[[str, int], Layer] | None" = None,
         preload: bool = True,
+        attach: str | None = None,
     ) -> None:
-        """`settings_path`: where theme and last screen are kept. `preload`: load torch when nobody types."""
+        """`settings_path`: where theme and last screen are kept. `preload`: load torch when nobody types.
+
+        `attach`: begin on the Train screen, with this run or, where it is empty, with the one it chooses.
+        """
         self.settings = settings or Settings()
-        places = {"models": self._models, "train": self._train, "runs": self._runs}
+        places = {
+            "models": self._models, "profiles": self._profiles, "train": self._train, "runs": self._runs,
+            "compare": self._compare,
+        }  # fmt: skip
         start = self.settings.screen if self.settings.screen in places else "models"
+        start = "train" if attach is not None else start
         self.DEFAULT_MODE = start  # type: ignore[misc]  # read once, by the line below
         super().__init__()
         for name, make in places.items():
@@ -99,8 +113,11 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
         self.last = read_last(place_beside(settings_path) if settings_path else None)
         """Where each screen was: what they leave here is written when the app ends."""
         self.launches = Launches(self)
+        self._to_watch = attach
         self._waiting: list[Callable[[], object]] | None = []
         self._running_loop: asyncio.AbstractEventLoop | None = None
+        self.drafts: ProfilesScreen | None = None
+        """The Profiles screen, once it has been seen."""
         self._typed_at = time.monotonic()
         self._gates = [Gate(), Ascii(wants_ascii(self.settings.ascii, os.environ))]
         for theme in THEMES:
@@ -114,6 +131,8 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
     def on_mount(self) -> None:
         """What may wait until the screen is there."""
         self._running_loop = asyncio.get_running_loop()
+        if self._to_watch:
+            self.open_run(self._to_watch)
         self.once_drawn(self._take_keys)
         self.set_timer(IDLE / 2, self.launches.tell_of_left)
         if self._preload:
@@ -177,6 +196,32 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
         """Go to the Runs screen with this filter."""
         self.go("runs", lambda screen: screen.see(replace(screen.view, filter=query, by=())))
 
+    def new_profile(self, network: str) -> None:
+        """Ask what a new profile for a network begins from, and open its form."""
+        from workbench.tui.new_profile import beginnings
+        from workbench.tui.screens.runs_dialogs import Choose
+
+        begins = beginnings(network)
+
+        def chosen(extends: str | None) -> None:
+            if extends is not None:
+                settings = next(begin.settings for begin in begins if begin.extends == extends)
+                self.go("profiles", lambda screen: screen.new(extends, settings))
+
+        self.push_screen(Choose(f"A new profile for {network}", [(b.extends, b.text) for b in begins]), chosen)
+
+    def edit_profile(self, path: Path) -> None:
+        """Go to the Profiles screen, to the form of a file."""
+        self.go("profiles", lambda screen: screen.open(path))
+
+    def fork_into_form(self, run_id: str) -> None:
+        """Go to the Profiles screen, to the form of a new profile with the settings of a run."""
+        self.go("profiles", lambda screen: screen.fork(run_id))
+
+    def compare(self, run_ids: Sequence[str]) -> None:
+        """Go to the Compare screen, with two to eight runs; the first is the baseline."""
+        self.go("compare", lambda screen: screen.open_runs(run_ids))
+
     def go(self, mode: str, then: Callable[[Any], object] | None = None) -> None:
         """To another screen; `then` is called with it when it is there."""
         self.call_later(self._go, mode, then)
@@ -185,6 +230,10 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
         """Screen 1."""
         self.go("models")
 
+    def act_profiles(self) -> None:
+        """Screen 2."""
+        self.go("profiles")
+
     def act_train(self) -> None:
         """Screen 3."""
         self.go("train")
@@ -192,6 +241,10 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
     def act_runs(self) -> None:
         """Screen 4."""
         self.go("runs")
+
+    def act_compare(self) -> None:
+        """Screen 5."""
+        self.go("compare")
 
     def act_help(self) -> None:
         """The keys of the screen, and those that hold everywhere."""
@@ -218,7 +271,13 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
         self.launches.show_queue()
 
     def act_leave(self) -> None:
-        """End; while a run is trained in this program, ask what becomes of it."""
+        """End; what would be lost by it is asked about first: a draft, a run that is trained in this program."""
+        if self.drafts is not None and self.drafts.unsaved:
+            self.go("profiles", lambda screen: screen.form.leave(self._leave_runs))
+        else:
+            self._leave_runs()
+
+    def _leave_runs(self) -> None:
         if self.launches.live is None:
             self.leave()
         else:
@@ -271,6 +330,12 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
         screen.set_classes(classes_for(self.size, self.HORIZONTAL_BREAKPOINTS, self.VERTICAL_BREAKPOINTS))
         return screen
 
+    def _profiles(self) -> Screen[Any]:
+        from workbench.tui.screens.profiles import ProfilesScreen
+
+        self.drafts = ProfilesScreen(self.root, self.torch)
+        return self.drafts
+
     def _train(self) -> Screen[Any]:
         from workbench.tui.screens.train import TrainScreen
 
@@ -281,10 +346,20 @@ class Workbench(WithActions, App[None], inherit_bindings=False):
 
         return RunsScreen()
 
+    def _compare(self) -> Screen[Any]:
+        from workbench.tui.screens.compare import CompareScreen
+
+        return CompareScreen(self.root, self.settings.hz)
+
+    def keep_setting(self, key: str, value: str) -> None:
+        """For now and for the next time."""
+        setattr(self.settings, key, value)
+        if self._settings_path:
+            remember(self._settings_path, key, value)
+
     def _take_theme(self, name: str) -> None:
         self.theme = name
-        if self._settings_path:
-            remember(self._settings_path, "theme", name)
+        self.keep_setting("theme", name)
 
     def _take_keys(self) -> None:
         """The person's own keys, as far as they can be, and a line for each thing in the settings that is wrong."""

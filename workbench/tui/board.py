@@ -25,6 +25,9 @@ GROUP_BY = ("arch", "recipe")
 CHOSEN_RANK = 200
 """Columns that a person has added give way on a narrow terminal after all of the usual ones."""
 
+WRITTEN_OUT = 500
+"""Groups whose texts are made before they are shown; with more of them each has few runs."""
+
 SHAPES = {
     "running": "●", "paused": "‖", "silent": "?", "frozen": "‖", "crashed": "✗", "finished": "✓", "stopped": "■",
     "preempted": "■", "failed": "✗", "unknown": "?",
@@ -185,7 +188,14 @@ def _of_groups(runs: list[Summary], view: View, book: Columns, query: Query, bas
             notes.append(_differences_to(f"the group of {baseline.id}"))
     rows = in_order(groups, _order(view, made.find))
     keys = [repr(group.key) for group in rows]
+    columns = [_written_out(column, rows[:WRITTEN_OUT]) for column in columns]
     return Board(view, rows, keys, columns, tuple(notes), matching=len(counting))
+
+
+def _written_out(column: Column[Any], rows: Iterable[Row]) -> Column[Any]:
+    """The column with the texts of these rows made now, beside the screen: one cell may look at thousands of runs."""
+    texts = {id(row): column.text(row) for row in rows}
+    return replace(column, words=lambda row: texts[id(row)] if id(row) in texts else column.text(row))
 
 
 def _found(names: Iterable[str], find: Any, usual: Sequence[str]) -> Iterator[Column[Any]]:

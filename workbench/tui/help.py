@@ -14,6 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from workbench.tui.actions import Action, sign
+from workbench.tui.widgets.line import Line
 
 EVERYWHERE = "Everywhere"
 
@@ -45,7 +46,7 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll(can_focus=False) as pane:
             pane.border_title = "keys"
             pane.border_subtitle = "type to filter, esc closes"
-            yield Input(placeholder="filter", select_on_focus=False, compact=True)
+            yield Line(placeholder="filter", select_on_focus=False, compact=True)
             yield Static(self._table(""))
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -128,6 +129,7 @@ def keys_page(actions: Iterable[Action]) -> str:
         '    theme = "dark"        # dark, light, clear (for every kind of colour vision), or a theme of Textual',
         '    animation = "none"    # none, basic, full',
         "    hz = 2                # how often a second a live run is drawn anew, 0.2 to 10",
+        '    markers = "braille"   # what curves are drawn with: braille, block, ascii (then signs are too)',
         '    screen = "models"     # where the last session ended; kept by the program',
         "",
         "    [keys]                # own keys, by the id of an action; several are separated by commas",

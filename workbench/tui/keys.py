@@ -5,13 +5,21 @@ import sys
 from workbench.tui.actions import Action
 from workbench.tui.app import Workbench
 from workbench.tui.help import keys_page
+from workbench.tui.screens.compare import CompareScreen
 from workbench.tui.screens.models import ModelsScreen
+from workbench.tui.screens.profile_form import ProfileForm
+from workbench.tui.screens.profile_list import ProfileList
 from workbench.tui.screens.runs import RunsScreen
 from workbench.tui.screens.train import TrainScreen
 from workbench.tui.widgets.layer_tree import LayerTree
+from workbench.tui.widgets.rows import RowList
 from workbench.tui.widgets.table import VirtualTable
 
-TABLES = tuple(owner.ACTIONS for owner in (Workbench, ModelsScreen, LayerTree, TrainScreen, RunsScreen, VirtualTable))
+OWNERS = (
+    Workbench, ModelsScreen, LayerTree, ProfileList, ProfileForm, RowList, TrainScreen, RunsScreen, VirtualTable,
+    CompareScreen,
+)  # fmt: skip
+TABLES = tuple(owner.ACTIONS for owner in OWNERS)
 
 
 def all_actions() -> list[Action]:

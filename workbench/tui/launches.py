@@ -119,20 +119,13 @@ class Launches:
             app.busy = news.text
         elif news.kind == "began":
             app.busy = ""
+            app.watch_run(app.root / news.run)
             if news.shown and len(app.screen_stack) == 1:
                 app.open_run(news.run)
             else:
                 app.notify(f"{news.run} has begun", markup=False)
         else:
-            app.busy = ""
-            self._tell_of_end(news)
-
-    def _tell_of_end(self, news: "News") -> None:
-        """The Train screen tells of the run that it shows."""
-        look = getattr(self._app.screen_stack[0], "look", None)
-        if getattr(look, "run", "") != news.run:
-            self._app.bell()
-            self._app.notify(news.text, title=news.run, markup=False)
+            app.busy = ""  # the app tells of the end of every run that it has watched
 
     def tell_of_left(self) -> None:
         """What a screen that is no more has left waiting is not trained by itself: somebody may not expect it."""
@@ -177,13 +170,16 @@ class Launches:
 
         self._app.push_screen(LeaveDialog(self.launcher, live.run_id or live.order.label), answered)
 
-    def finish(self) -> str:
-        """When the screen is gone: see to what is left; a line for the person, empty where there is nothing to say."""
+    def finish(self, cause: str = "the screen was left") -> str:
+        """When the screen is gone: see to what is left; a line for the person, empty where there is nothing to say.
+
+        `cause`: why a run is stopped that is not handed over, for its events.
+        """
         if self._launcher is None:
             return ""
         hand_over = self.ending == "hand over"
         live = self.live
-        self._launcher.stop(hand_over=hand_over)
+        self._launcher.stop(hand_over=hand_over, cause=cause)
         words = self._launcher.finish(hand_over=hand_over)
         if words or live is None:
             return words

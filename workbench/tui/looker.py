@@ -5,6 +5,7 @@ who wants to quit.
 """
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,8 @@ class Looker(threading.Thread):
         self._changed = threading.Condition()
         self._job: Job | None = None
         self._over = False
+        self.busy = 0.0
+        """Seconds of a core that it has taken so far."""
 
     def ask(self, job: Job) -> None:
         """Look soon. A job that nobody began yet gives way to this one, but not what it asked for besides."""
@@ -48,6 +51,7 @@ class Looker(threading.Thread):
                 found: Answer | None = watch.look(job)
             except Exception as error:  # noqa: BLE001  # whatever is wrong with a run, the screen shows it and lives on
                 found, watch = error, Watch(self._root)
+            self.busy = time.thread_time()
             if found is not None and not self._over:
                 self._tell(found)
 

@@ -11,8 +11,9 @@ from types import FrameType
 
 from workbench.base.errors import UserError
 from workbench.base.text import clean
+from workbench.notify import settings_path
 from workbench.tui.app import Workbench
-from workbench.tui.settings import load_settings, settings_path
+from workbench.tui.settings import load_settings
 
 PREEMPTED = 75
 """Exit code that schedulers requeue on."""
@@ -21,16 +22,19 @@ LOG_LIMIT = 1_000_000
 """Bytes after which the log begins anew."""
 
 
-def run(root: Path) -> int:
-    """Show the screen until somebody quits; returns the exit code. `root`: the folder of the runs."""
+def run(root: Path, *, attach: str | None = None) -> int:
+    """Show the screen until somebody quits; returns the exit code. `root`: the folder of the runs.
+
+    `attach`: begin with this run, or, where it is empty, with the one that the Train screen would choose.
+    """
     place = settings_path()
-    app = Workbench(root, load_settings(place), settings_path=place)
+    app = Workbench(root, load_settings(place), settings_path=place, attach=attach)
     app.once_drawn(prepare_for_workers)
     with stderr_aside(log_path()), ending_on_signals(app) as signals:
         app.run()
-        if signals.number in (signal.SIGHUP, None) and app.launches.live is not None:
+        if signals.number in (signal.SIGHUP, None):
             app.launches.ending = app.launches.ending or "hand over"  # the terminal has gone, or the screen has failed
-        words = _finish(app)
+        words = _finish(app, signals)
     code = PREEMPTED if signals.number in (signal.SIGTERM, signal.SIGUSR2) else app.return_code or 0
     if words:
         _say(words)
@@ -41,10 +45,12 @@ def run(root: Path) -> int:
     return code
 
 
-def _finish(app: Workbench) -> str:
+def _finish(app: Workbench, signals: "Signals") -> str:
     """What becomes of a run in this process; a line for the person."""
     try:
-        return app.launches.finish()
+        if signals.number is None:
+            return app.launches.finish()
+        return app.launches.finish(signal.Signals(signals.number).name)
     except UserError as error:
         return str(error)
 

@@ -12,7 +12,9 @@ from workbench.runs.curves import number
 from workbench.runs.figures import in_words
 from workbench.runs.units import clock, short_memory
 from workbench.tui.board import SHAPES
-from workbench.tui.watching import Drawn, Look, title_of
+from workbench.tui.run_series import title_of
+from workbench.tui.usage import Usage
+from workbench.tui.watching import Drawn, Look
 from workbench.tui.widgets.chart_view import AXIS_NAMES, Series, View, readings, sign, x_label
 
 BAR = "█░"
@@ -95,11 +97,34 @@ def facts(look: Look, width: int) -> Text:
         ),
         (1, f"lr {look.lr:.4g}" if math.isfinite(look.lr) else ""),
         (4, f"peak memory {short_memory(peak)}" if peak > 0 and math.isfinite(peak) else ""),
-        (2, f"cpu {usage.cpu:.1f} cores, {short_memory(usage.memory)}" if usage else ""),
+        *_of_machine(usage),
         (3, f"device {clean(str(look.facts.get('device')), 12)}" if look.facts.get("device") else ""),
         (1, f"{look.damaged} damaged lines" if look.damaged else ""),
     ]
     return Text(f" {fitted(pieces, width - 2)}", no_wrap=True)
+
+
+def _of_machine(usage: Usage | None) -> list[tuple[int, str]]:
+    """`gpu 93 % 71 °C  11.2 of 24.0 GB  318 W  cpu 1.9 cores, 809 MB`: what is known, and nothing of what is not."""
+    if usage is None:
+        return []
+    gpu, cores, memory = usage.gpu, usage.cpu, usage.memory
+    cpu = [f"{cores:.1f} cores" if cores is not None else "", short_memory(memory) if memory is not None else ""]
+    words = ", ".join(filter(None, cpu))
+    found = [(3 if gpu else 2, f"cpu {words}" if words else "")]
+    if gpu is None:
+        return found
+    degrees = f"{gpu.temperature:.0f} °C" if gpu.temperature is not None else ""
+    use = [f"{gpu.use * 100:.0f} %" if gpu.use is not None else "", degrees]
+    total = f" of {gpu.memory_total / 1e9:.1f}" if gpu.memory_total else ""
+    watts = f"{gpu.power:.0f}" if gpu.power is not None else ""
+    limit = f" of {gpu.power_limit:.0f}" if gpu.power_limit else ""
+    return [
+        (1, f"gpu {' '.join(filter(None, use))}" if any(use) else "gpu"),
+        (2, f"{gpu.memory / 1e9:.1f}{total} GB" if gpu.memory is not None else ""),
+        (3, f"{watts}{limit} W" if watts else ""),
+        *found,
+    ]
 
 
 def alert_lines(look: Look, width: int, most: int) -> Text:

@@ -5,10 +5,14 @@ animation = "none"      # none, basic, full
 hz = 2                  # how often a second a live run is drawn anew
 ascii = "auto"          # or true: signs, frames and charts of ASCII alone; false: never
 launch = "thread"       # or "detached": how a run is started unless one says otherwise
+markers = "braille"     # what curves are drawn with: braille, block, ascii (then signs are too)
 screen = "models"       # where the last session ended; kept by the program
 
 [keys]
 "models.sort" = "o"     # the keys of an action, by its id in docs/keys.md
+
+[notify]                # what tells of a run's end: workbench/notify.py
+bell = true
 """
 
 import os
@@ -22,8 +26,13 @@ from typing import Any
 
 from workbench.base.errors import did_you_mean
 from workbench.base.text import clean
+from workbench.notify import Notify, read_notify
 
-WORDS = {"animation": ("none", "basic", "full"), "launch": ("thread", "detached")}
+WORDS = {
+    "animation": ("none", "basic", "full"),
+    "launch": ("thread", "detached"),
+    "markers": ("braille", "block", "ascii"),
+}
 """Settings that take only some words."""
 HZ = (0.2, 10.0)
 
@@ -39,18 +48,13 @@ class Settings:
     ascii: str | bool = "auto"
     """`auto`: as terminal and locale tell."""
     launch: str = "thread"
+    markers: str = "braille"
     screen: str = "models"
+    notify: Notify = field(default_factory=Notify)
     keys: dict[str, str] = field(default_factory=dict)
     """Action id -> keys, separated by commas."""
     problems: list[str] = field(default_factory=list)
     """One clean line for each thing that was not understood."""
-
-
-def settings_path() -> Path:
-    """Where the file is, whether there is one or not."""
-    import platformdirs
-
-    return Path(platformdirs.user_config_dir("cnn-workbench", appauthor=False)) / "settings.toml"
 
 
 def load_settings(path: Path) -> Settings:
@@ -71,6 +75,10 @@ def read_settings(found: Mapping[str, Any], name: str) -> Settings:
     for key, value in found.items():
         if key not in known:
             problem = f'unknown setting "{key}"{did_you_mean(key, known)}'
+        elif key == "notify" and isinstance(value, Mapping):
+            settings.notify, problems = read_notify(value)
+            settings.problems += [clean(f"{name}: {problem}", 200) for problem in problems]
+            continue
         elif problem := _wrong(key, value):
             problem = f"{key}: {problem} (got {value!r})"
         else:
@@ -85,6 +93,8 @@ def _wrong(key: str, value: Any) -> str:
     if key == "hz":
         fits = isinstance(value, int | float) and not isinstance(value, bool) and HZ[0] <= value <= HZ[1]
         return "" if fits else f"must be a number from {HZ[0]:g} to {HZ[1]:g}"
+    if key == "notify":
+        return "must be a table of lines like bell = true"
     if key == "ascii":
         return "" if value == "auto" or isinstance(value, bool) else 'must be "auto", true or false'
     if key == "keys":

@@ -27,10 +27,15 @@ def refusal(state: State, kind: str) -> str:
     """Why there is nobody to ask; empty where somebody may be."""
     if state.name not in LIVE:
         why = f" ({state.detail})" if state.detail else ""
-        return clean(f"{kind}: the run is over, it has {_ENDED.get(state.name, 'no known state')}{why}", 300)
+        return clean(f"{in_words(kind)}: the run is over, it has {_ENDED.get(state.name, 'no known state')}{why}", 300)
     if kind == "resume" and state.name != "paused":
         return "the run is not paused"
     return ""
+
+
+def in_words(kind: str) -> str:
+    """A request as a person says it: `stop after epoch`."""
+    return kind.replace("_", " ")
 
 
 _ENDED = {
@@ -41,17 +46,18 @@ _ENDED = {
 
 def steer(run: Path, kind: str, *, seconds: float = SECONDS, **arguments: float) -> Told:
     """Ask, and wait for the answer. Blocks; a request that nobody took is taken back."""
+    name = in_words(kind)
     try:
         request = ask(run, kind, **arguments)
     except UserError as error:
         return Told(clean(str(error), 300), False)
     answer = wait_for_answer(run, request, seconds)
     if answer is None and withdraw(run, request):
-        return Told(f"{kind}: nobody answered within {seconds:g} s; the request was taken back", False)
+        return Told(f"{name}: nobody answered within {seconds:g} s; the request was taken back", False)
     answer = answer or wait_for_answer(run, request, LATE_SECONDS)
     if answer is None:
-        return Told(f"{kind}: the run took the request, and has not said yet what became of it", False)
-    return Told(answer.text if answer.outcome == "done" else f"{kind} {answer.outcome}: {answer.text}",
+        return Told(f"{name}: the run took the request, and has not said yet what became of it", False)
+    return Told(answer.text if answer.outcome == "done" else f"{name} {answer.outcome}: {answer.text}",
                 answer.outcome == "done")  # fmt: skip
 
 

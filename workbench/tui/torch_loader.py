@@ -26,6 +26,12 @@ class TorchLoader:
             self._thread = threading.Thread(target=self._load, name="load torch", daemon=True)
             self._thread.start()
 
+    def load(self) -> None:
+        """Load it, and wait until it is there or could not be loaded."""
+        self.start()
+        if self._thread is not None:
+            self._thread.join()
+
     def walk(self, network: str, image_size: int) -> Layer:
         """The shape walk of a network; waits for torch. UserError for a size that it does not take."""
         self._load()

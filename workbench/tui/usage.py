@@ -1,22 +1,60 @@
-"""What a run's process takes of this machine."""
+"""What a run takes of its machine: asked of this one, or as its trainer has written it down on another."""
 
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from workbench.base.gpu import Gpu, GpuReader
+from workbench.runs.curves import number
 from workbench.runs.lock import boot_id, read_holder, start_ticks
+from workbench.runs.run import Run
+
+STALE_SECONDS = 60.0
+"""A trainer writes every ten seconds; a line that is so much older is of an earlier attempt, or its writer is stuck."""
 
 
 @dataclass(frozen=True)
 class Usage:
-    """Of the process and those it started."""
+    """Of the process and those it started. None for what is not known."""
 
-    cpu: float
+    cpu: float | None = None
     """Cores that are busy with it, since the last look."""
-    memory: int
+    memory: float | None = None
     """Bytes that are in memory."""
+    gpu: Gpu | None = None
+
+
+class Meter:
+    """Looks at what a live run takes. For one thread at a time; once a second is as often as there is something new."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        uuid = run.facts.get("gpu")
+        self._gpu = GpuReader(uuid if isinstance(uuid, str) else "")
+
+    def look(self) -> Usage | None:
+        """Of its process and GPU where they are on this machine, else as its trainer says; None where neither is."""
+        own = usage_of(self._run.path)
+        return replace(own, gpu=self._gpu.read()) if own is not None else sampled(self._run)
+
+
+def sampled(run: Run) -> Usage | None:
+    """What the trainer has written in system.jsonl last, if that is recent by its own account."""
+    line = run.system.last_step or {}
+    if not number(run.status.get("seconds")) - number(line.get("seconds")) < STALE_SECONDS:
+        return None
+    names = {"use": "gpu_use", "memory": "gpu_memory", "memory_total": "gpu_memory_total",
+             "temperature": "gpu_temperature", "power": "gpu_power"}  # fmt: skip
+    gpu: dict[str, Any] = {field: _figure(line, name) for field, name in names.items()}
+    return Usage(_figure(line, "cpu"), _figure(line, "memory"), Gpu(**gpu) if Gpu(**gpu).known else None)
+
+
+def _figure(line: dict[str, Any], name: str) -> float | None:
+    """A figure that is one; whoever writes into a run's folder may have written anything."""
+    value = number(line.get(name))
+    return value if 0 <= value < 1e15 else None
 
 
 def usage_of(run: Path) -> Usage | None:

@@ -14,9 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.base.text import clean
-from workbench.runs.curves import is_accuracy, label, number
-from workbench.runs.history import BUCKET, History
+from workbench.runs.curves import number
 from workbench.runs.lines import event_line
 from workbench.runs.liveness import State
 from workbench.runs.run import Run
@@ -24,25 +22,14 @@ from workbench.runs.store import RunStore
 from workbench.runs.summary import LIVE, Summary
 from workbench.tui.alerts import Alert, Seen, alerts
 from workbench.tui.log_tail import LOG_LINES, LogTail
-from workbench.tui.usage import Usage, usage_of
-from workbench.tui.widgets.chart_view import Axis, Floats, Picture, Range, Series, View, any_positive, draw, rising
+from workbench.tui.run_series import SYSTEM, Kept, metrics_of, series_of
+from workbench.tui.usage import Meter, Usage
+from workbench.tui.widgets.chart_view import Axis, Picture, Range, Series, View, any_positive, draw, rising
 
-METRICS = {"loss": "loss", "top1": "accuracy, %", "top5": "top-5 accuracy, %", "lr": "learning rate",
-           "images_per_second": "images/s"}  # fmt: skip
-"""Charts that every run may have, and their names; further figures of the step lines come after them."""
-SPLIT = ("loss", "top1", "top5")
-"""Figures of the training, validation and test images, each with its prefix."""
-_PLACES = ("step", "epoch", "seconds")
-
-Kept = dict[tuple[str, str], tuple[int, Floats, Floats]]
-"""Column and axis of a curve -> how many of its lines are in full buckets, and those lines: they change no more."""
-
-WHOLE_LINES = 2048
-"""Step lines up to which a chart is made from each of them; a longer run is thinned as `History` does."""
 FRESH_SECONDS = 1.0
 """Between two looks for a run that has begun."""
-USAGE_SECONDS = 2.0
-"""Between two looks at what a process takes."""
+USAGE_SECONDS = 1.0
+"""Between two looks at what a process and its GPU take: a driver has nothing new sooner."""
 NEWEST = 8
 """Training losses that the alerts look at."""
 
@@ -137,6 +124,7 @@ class _Watched:
     told: tuple[str, ...] = ()
     usage: Usage | None = None
     usage_due: float = 0.0
+    meter: Meter | None = None
     kept: Kept = field(default_factory=dict)
     rewinds: int = 0
     drawn_for: Any = None
@@ -208,7 +196,7 @@ class Watch:
         if job.refresh and (run.status.get("seq") != watched.seq or news):
             watched.seq, watched.moved = run.status.get("seq"), self._clock()
         measured = job.refresh and self._measure(watched)
-        told = tuple(alerts(_seen(run, watched.moved), self._clock()))
+        told = tuple(alerts(_seen(run, watched.moved, watched.usage), self._clock()))
         before, watched.told = watched.told, tuple(alert.text for alert in told)
         if not (news or log or anew or restarted or job.again or measured or watched.told != before):
             return None
@@ -230,7 +218,8 @@ class Watch:
             return False
         watched.usage_due = now + USAGE_SECONDS
         before = watched.usage
-        watched.usage = usage_of(watched.run.path) if watched.run.state.name in LIVE else None
+        watched.meter = watched.meter or Meter(watched.run)
+        watched.usage = watched.meter.look() if watched.run.state.name in LIVE else None
         return watched.usage != before
 
     def _place(self, run: str) -> tuple[int, int]:
@@ -241,63 +230,6 @@ def most_likely(summaries: Sequence[Summary]) -> str:
     """The newest run that lives, else the newest; empty where there is none."""
     live = [summary for summary in summaries if summary.live]
     return (live or [*summaries])[-1].id if summaries else ""
-
-
-def metrics_of(run: Run) -> tuple[str, ...]:
-    """What a chart of this run can show."""
-    columns = [*run.history.columns, *(name for record in run.history.epochs[-1:] for name in record)]
-    stems = {name.partition("_")[2] if name.startswith(("train_", "val_", "test_")) else name for name in columns}
-    stems -= {*_PLACES, "kind", "crc"}
-    return (*(name for name in METRICS if name in stems or name in ("loss", "top1")), *sorted(stems - METRICS.keys()))
-
-
-def title_of(metric: str) -> str:
-    """What a chart of it is called."""
-    return METRICS.get(metric) or clean(label(metric), 40)
-
-
-def series_of(run: Run, metric: str, axis: Axis, window: Range | None, points: int, kept: Kept) -> tuple[Series, ...]:
-    """The curves of a metric, in the order in which they are drawn; accuracies in percent. `kept` is for the next."""
-    scale = 100.0 if is_accuracy(metric) else 1.0
-    found: list[Series] = []
-    if metric not in SPLIT:
-        found.append(_fine(run.history, metric, label(metric), axis, window, points, kept))
-    else:
-        train = _fine(run.history, f"train_{metric}", "train", axis, window, points, kept)
-        found.append(train if train.x.size else _coarse(run, f"train_{metric}", "train", 0, axis))
-        found += [_coarse(run, f"{split}_{metric}", split, style, axis) for split, style in (("test", 1), ("val", 2))]
-    return tuple(
-        Series(one.label, one.x, one.y * scale, one.style) for one in found if np.isfinite(one.y).any() or not one.style
-    )
-
-
-def _fine(
-    history: History, column: str, name: str, axis: Axis, window: Range | None, points: int, kept: Kept
-) -> Series:
-    """From the step lines: of a short run all of them, and of a long one as many as columns can show."""
-    if window is not None:
-        margin = (window[1] - window[0]) / max(points, 1)
-        curve = history.curve(column, x=axis, window=(window[0] - margin, window[1] + margin), points=points)
-        return Series(name, curve.x, curve.y)
-    curve = history.curve(column, x=axis, points=points)
-    loose = curve.lines % BUCKET
-    full = curve.lines - loose
-    if not full or curve.lines > WHOLE_LINES:
-        return Series(name, curve.x, curve.y)
-    tail = slice(len(curve.x) - loose, None)
-    if kept.get((column, axis), (0,))[0] != full:
-        every = history.curve(column, x=axis, window=(-np.inf, np.inf), points=points)
-        count = len(every.x) - int(np.isfinite(curve.x[tail]).sum())
-        kept[column, axis] = full, every.x[:count], every.y[:count]
-    _, x, y = kept[column, axis]
-    return Series(name, np.concatenate([x, curve.x[tail]]), np.concatenate([y, curve.y[tail]]))
-
-
-def _coarse(run: Run, column: str, name: str, style: int, axis: Axis) -> Series:
-    """From the epoch lines."""
-    places = [(number(record.get(axis)), number(record.get(column))) for record in run.history.epochs]
-    pairs = np.array([pair for pair in places if np.isfinite(pair[0])], dtype=float).reshape(-1, 2)
-    return Series(name, pairs[:, 0], pairs[:, 1], style)
 
 
 def whole_axis(run: Run, axis: Axis) -> tuple[Range, float]:
@@ -320,10 +252,12 @@ def _charts(watched: _Watched, job: Job, whole: Range) -> tuple[Drawn, ...]:
     """The charts, drawn again only if their lines or what is asked of them are others."""
     run, view = watched.run, replace(job.view, cursor=None)
     last = run.history.last_step or {}
-    made_of = (view, job.charts, whole, len(run.history.epochs), last.get("step"), len(run.events))
-    rewinds = sum(event.get("event") == "rewind" for event in run.events)
+    sampled = any(wanted.metric in SYSTEM for wanted in job.charts)
+    newest = (run.system.last_step or {}).get("time") if sampled else None
+    made_of = (view, job.charts, whole, len(run.history.epochs), last.get("step"), len(run.events), newest)
+    rewinds = run.history.rewinds + run.system.rewinds
     if rewinds != watched.rewinds:  # lines were taken back, so full buckets may be others
-        watched.rewinds, watched.kept = rewinds, {}
+        watched.rewinds, watched.kept, watched.drawn_for = rewinds, {}, None
     if watched.drawn_for != made_of:
         watched.drawn_for = made_of
         watched.drawn = tuple(_drawn(run, wanted, view, whole, watched.kept) for wanted in job.charts)
@@ -340,12 +274,12 @@ def _drawn(run: Run, wanted: Wanted, view: View, whole: Range, kept: Kept) -> Dr
     series = series_of(run, wanted.metric, view.axis, view.window, 2 * wanted.width, kept)
     picture = draw(
         series, ends=view.shown(whole), smoothing=view.smoothing, log=wanted.log and any_positive(series),
-        axis=view.axis, width=wanted.width, height=wanted.height,
+        axis=view.axis, width=wanted.width, height=wanted.height, markers=view.markers,
     )  # fmt: skip
     return Drawn(wanted, picture, series)
 
 
-def _seen(run: Run, moved: float) -> Seen:
+def _seen(run: Run, moved: float, usage: Usage | None) -> Seen:
     """What the alerts look at."""
     status = run.status
     steps, epochs = (_count(status.get(key)) for key in ("steps", "epochs"))
@@ -363,6 +297,7 @@ def _seen(run: Run, moved: float) -> Seen:
         epoch_seconds=seconds / epoch if epoch and np.isfinite(seconds) else 0.0,
         moved=moved, losses=newest, classes=len(classes) if isinstance(classes, list) else 0,
         free=_free(run.path), checkpoint=_largest_checkpoint(run.path), events=run.events,
+        gpu=usage.gpu if usage else None,
     )  # fmt: skip
 
 

@@ -75,6 +75,8 @@ class LaunchDialog(ModalScreen[Choice | None]):
         super().__init__()
         self.plan = plan
         self.choice = Choice(way, epochs=(plan.epochs or 0) * 2 if plan.needs_epochs else 0)
+        self._chosen = Static()
+        self._show()
 
     def compose(self) -> ComposeResult:
         """What will be trained, and below what can be chosen."""
@@ -82,13 +84,9 @@ class LaunchDialog(ModalScreen[Choice | None]):
             yield Static(Text(self.plan.title, style="bold", no_wrap=True, overflow="ellipsis"))
             with VerticalScroll(can_focus=False):
                 yield Static(_table(self.plan.lines))
-            yield Static(id="chosen")
+            yield self._chosen
             yield Prompt()
             yield Static(Text(self._keys()), classes="hint")
-
-    def on_mount(self) -> None:
-        """Show what is chosen at first."""
-        self._show()
 
     @property
     def typing(self) -> bool:
@@ -181,7 +179,7 @@ class LaunchDialog(ModalScreen[Choice | None]):
         if plan.before:
             runs = f"{plan.before} run{'' if plan.before == 1 else 's'}"
             lines.append(("start", f"at once, beside {runs}" if choice.now else f"when its turn comes, after {runs}"))
-        self.query_one("#chosen", Static).update(_table(lines))
+        self._chosen.update(_table(lines))
 
     def _keys(self) -> str:
         plan = self.plan

@@ -12,6 +12,7 @@ from textual.widgets.option_list import Option
 
 from workbench.inspect.catalogue import short
 from workbench.tui.model_rows import SORTS, Own, Row, arrange, best_of, rows
+from workbench.tui.widgets.line import Line
 
 _WIDTHS = {"year": 4, "params": 7, "MACs": 7, "best": 6}
 _ORDER = ("best", "year", "params", "MACs")
@@ -47,7 +48,7 @@ class ModelList(Vertical):
 
     def compose(self) -> ComposeResult:
         """The filter is not there until somebody asks for it."""
-        field = Input(placeholder="name, paper, author, year", id="filter", compact=True)
+        field = Line(placeholder="name, paper, author, year", id="filter", compact=True)
         field.display = False
         yield field
         yield Static(id="heading")

@@ -9,13 +9,14 @@ from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from workbench.base.errors import UserError
 from workbench.inspect.catalogue import page
 from workbench.inspect.layer import Layer
 from workbench.tui.model_rows import Own, Row
 from workbench.tui.widgets.layer_tree import LayerTree, heading
+from workbench.tui.widgets.line import Line
 
 VIEWS = ("card", "layers", "source")
 
@@ -36,7 +37,7 @@ class ModelPane(Vertical):
         with VerticalScroll(id="card"):
             yield Static(id="card-text")
         with Vertical(id="layers"):
-            field = Input(placeholder="image size, pixels", id="size", type="integer", compact=True, max_length=5)
+            field = Line(placeholder="image size, pixels", id="size", type="integer", compact=True, max_length=5)
             field.display = False
             yield field
             yield Static(id="layers-note")

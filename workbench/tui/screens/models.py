@@ -48,6 +48,8 @@ class ModelsScreen(WithActions, Screen[None]):
         Action("models.layers", ("w",), "layers", "The shape walk: every module as a tree that unfolds.", _WHERE),
         Action("models.source", ("v",), "source", "The code.", _WHERE),
         Action("models.runs", ("r",), "runs", "The runs of this network, on the Runs screen.", _WHERE),
+        Action("models.new", ("n",), "new", "Begin a profile for this network, from the paper's recipe or the base.",
+               _WHERE),
         Action("models.wide", ("z",), "wide", "Give the view the whole width, or the list its place back.", _WHERE),
         Action("models.size", ("i",), "size", "Type the image size of the shape walk.", _WHERE, typed=True),
         Action("models.larger", ("plus", "equals_sign"), "larger", "The next image size.", _WHERE, shown=False),
@@ -175,6 +177,11 @@ class ModelsScreen(WithActions, Screen[None]):
         """The runs of this row."""
         if row := self.models.row:
             self.workbench.show_runs(filter_of(row))
+
+    def act_new(self) -> None:
+        """A profile for this row."""
+        if row := self.models.row:
+            self.workbench.new_profile(row.name)
 
     def act_wide(self) -> None:
         """The list away, or back."""

@@ -115,7 +115,7 @@ class QueueDialog(ModalScreen[str | None]):
             return
         kind, entry = here
         if kind == "trained":
-            self.notify("it is being trained: K on its Train screen stops it", markup=False, timeout=4)
+            self.notify("it is being trained: S or K on its Train screen stops it", markup=False, timeout=4)
         elif kind == "failed":
             self._do(lambda: self._launcher.queue.cancel(entry.name))
         else:

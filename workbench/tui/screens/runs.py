@@ -5,11 +5,12 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from workbench.base.errors import UserError
 from workbench.base.text import clean
 from workbench.runs.columns import COLUMN_NAMES
+from workbench.runs.compare import MOST
 from workbench.runs.leaderboard import Group
 from workbench.runs.query import compile_query
 from workbench.runs.summary import Summary
@@ -25,6 +26,8 @@ from workbench.tui.widgets.table import VirtualTable
 if TYPE_CHECKING:
     from workbench.tui.app import Workbench
 
+GROUPABLE = ("arch", "recipe", "dataset", "family", "seed", "config", "device", "host", "parent", "state")
+"""Columns that runs may agree in, before the keys of the profile."""
 MOST_NAMED = 12
 """Runs that a question names one by one."""
 
@@ -48,7 +51,9 @@ ACTIONS = (
     ),
     _action("sort", "s", "sort", "Sort by the column under the cursor: descending, ascending, off.", shown=True),
     _action("mark", "space", "mark", "Mark the run, or take its mark off.", shown=True),
+    _action("compare", "c", "compare", "Compare the marked runs, two to eight, on screen 5.", shown=True),
     _action("group", "g", "group", "One row for all seeds of a network and recipe: n, mean, deviation.", shown=True),
+    _action("group-by", "w", "group by", "Choose in what the runs of a row agree; g then groups by that."),
     _action("baseline", "b", "baseline", "Show differences to this run, or no more.", shown=True),
     _action("columns", "v", "columns", "Choose the columns.", shown=True),
     _action("tag", "t", "tag", "Put tags on the marked runs or this one; -tag takes one off.", shown=True, typed=True),
@@ -60,6 +65,8 @@ ACTIONS = (
     _action("restore", "u", "undelete", "Fetch the run that was deleted last back from the trash."),
     _action("trash", "U", "trash", "List the trash, and fetch a run back."),
     _action("export", "o", "export", "Write the rows to a file: Markdown, CSV, JSON, LaTeX or HTML."),
+    _action("resume", "R", "resume", "Go on with the run: asks how."),
+    _action("fork", "F e", "fork", "A new profile from the run's, in the form; it is a child of this run."),
     _action("copy", "y", "copy", "Copy the run's path or a command about it; also written to a file."),
     _action("rescan", "r", "rescan", "Look at every run anew."),
     _action("out", "escape", "out", "One step out: of the line, the groups, the filter, the marks."),
@@ -70,6 +77,11 @@ class RunsScreen(RunsView):
     """What the keys do; `RunsView` is what one sees."""
 
     ACTIONS = ACTIONS
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.group_by: tuple[str, ...] = GROUP_BY
+        """What `g` groups by."""
 
     def may(self, action_id: str) -> bool | None:
         """While a line is typed, its letters are no keys: not even those that came before the line had the focus."""
@@ -85,6 +97,14 @@ class RunsScreen(RunsView):
             self.marked.update(dict.fromkeys(runs))
         self.remark()
         table.act_down()
+
+    def act_compare(self) -> None:
+        """The marked runs, in the order of marking."""
+        count = len(self.marked)
+        if 2 <= count <= MOST:
+            cast("Workbench", self.app).compare(tuple(self.marked))
+        else:
+            self.say(f"compare takes 2 to {MOST} runs, {count or 'none'} marked: space marks a run", wrong=True)
 
     def act_baseline(self) -> None:
         row = self.query_one(VirtualTable).row
@@ -265,7 +285,37 @@ class RunsScreen(RunsView):
             cast("Workbench", self.app).open_run(row.id)
 
     def act_group(self) -> None:
-        self.see(replace(self.view, by=() if self.view.by else GROUP_BY))
+        self.see(replace(self.view, by=() if self.view.by else self.group_by))
+
+    def act_group_by(self) -> None:
+        book = self.board.book
+        keys = sorted(set(book.base.settings) - {"name", "seed", "recipe"})
+        names = list(dict.fromkeys([*self.group_by, *GROUPABLE, *keys]))
+
+        def keep(chosen: tuple[str, ...] | None) -> None:
+            if chosen is not None:
+                self.group_by = chosen or GROUP_BY
+                self.see(replace(self.view, by=self.group_by))
+
+        titles = [(name, book.find(name).title) for name in names]
+        self.app.push_screen(ChooseColumns(titles, self.group_by, "One row for all runs that agree in"), keep)
+
+    def act_resume(self) -> None:
+        run = self._one_run()
+        if run:
+            cast("Any", self.app).resume(run)
+
+    def act_fork(self) -> None:
+        run = self._one_run()
+        if run:
+            cast("Any", self.app).fork_into_form(run)
+
+    def _one_run(self) -> str:
+        """The run under the cursor, whatever is marked; empty on a group, which is said."""
+        run = self.run_here
+        if run is None and self.view.by:
+            self.say("that is for one run: leave the groups with g", wrong=True)
+        return run.id if run is not None else ""
 
     def act_all(self) -> None:
         self.see(replace(self.view, archived=not self.view.archived))

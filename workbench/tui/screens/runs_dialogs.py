@@ -17,6 +17,7 @@ from textual.widgets.option_list import Option
 from workbench.base.errors import UserError
 from workbench.base.text import clean
 from workbench.runs.user import note_of
+from workbench.tui.widgets.line import Line
 
 _OUT: list[BindingType] = [Binding("escape,q", "out", "out", show=False)]
 
@@ -112,16 +113,17 @@ class ChooseColumns(ModalScreen[tuple[str, ...] | None]):
         Binding("v,w", "keep", "keep", show=False),
     ]
 
-    def __init__(self, names: Sequence[tuple[str, str]], shown: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[tuple[str, str]], shown: Sequence[str], title: str = "Columns") -> None:
         """`names`: each column's name and title; `shown`: those that are on, in their order."""
         super().__init__()
+        self._title = title
         first = [pair for name in shown for pair in names if pair[0] == name]
         self.names = [*first, *(pair for pair in names if pair not in first)]
         self.on = set(shown)
 
     def compose(self) -> ComposeResult:
         with Vertical():
-            yield Static(Text("Columns", style="bold"))
+            yield Static(Text(self._title, style="bold"))
             yield OptionList(*(Option(self._line(place)) for place in range(len(self.names))), markup=False)
             yield Static(Text("space on or off   v keep   0 the usual ones   esc out"), classes="hint")
 
@@ -210,7 +212,7 @@ class Prompt(Vertical):
         self.display = False
 
     def compose(self) -> ComposeResult:
-        yield Input(select_on_focus=False)
+        yield Line(select_on_focus=False)
         yield Static(id="prompt-mistake")
 
     def ask(self, what: str, hint: str, text: str = "") -> None:

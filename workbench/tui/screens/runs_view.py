@@ -4,6 +4,7 @@ What a person asks for is a `View`; a thread makes the `Board` of it (see `board
 change, and the table shows it. One look is under way at a time: the screen asks, the thread answers once.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, cast
@@ -24,6 +25,7 @@ from workbench.runs.summary import Summary
 from workbench.tui import desk as do
 from workbench.tui.actions import WithActions
 from workbench.tui.board import SHAPES, Board, View, view_of
+from workbench.tui.pace import Beat, moment_of
 from workbench.tui.run_preview import preview
 from workbench.tui.screens.runs_dialogs import Prompt
 from workbench.tui.widgets.frame import Hints, TopLine
@@ -97,6 +99,10 @@ class RunsView(WithActions, Screen[None]):
         self._looking = False
         self._again = False
         self._whole = False
+        self._hidden = False
+        self._beat = Beat(1 / WATCH_SECONDS)
+        self._beside = 0.0
+        """Seconds of a core that looks have taken in their threads."""
         self._watch: Timer | None = None
         self._rest: Timer | None = None
         self._curves: dict[str, tuple[Summary, list[float | None]]] = {}
@@ -114,15 +120,27 @@ class RunsView(WithActions, Screen[None]):
         if self.view == View():
             self.view = view_of(self._last)
         self._desk = do.Desk(cast("Workbench", self.app).root)
-        self._watch = self.set_interval(WATCH_SECONDS, self.look)
+        self._watch = self.set_interval(WATCH_SECONDS, self._tick)
+        self.watch(self.app, "app_focus", self._focus_is_back, init=False)
         self.look()
+
+    def _tick(self) -> None:
+        """What the clock asks for: a look, unless that takes too much from a run of this process, or nobody looks."""
+        if self._beat.due(moment_of(self.app, self._beside)):
+            self.look()
+
+    def _focus_is_back(self, focus: bool) -> None:
+        if focus and not self._hidden:
+            self.look()
 
     def on_screen_suspend(self) -> None:
         """Timers of a hidden screen would go on."""
+        self._hidden = True
         if self._watch is not None:
             self._watch.pause()
 
     def on_screen_resume(self) -> None:
+        self._hidden = False
         if self._watch is not None:
             self._watch.resume()
             self.look()
@@ -164,10 +182,13 @@ class RunsView(WithActions, Screen[None]):
 
     @work(thread=True, group="runs-look", exit_on_error=False)
     def _look_in_thread(self, view: View, whole: bool) -> None:
+        began = time.thread_time()
         try:
             self.post_message(Looked(view, self.desk.look(view, whole=whole)))
         except UserError as error:
             self.post_message(Looked(view, None, str(error)))
+        finally:
+            self._beside += time.thread_time() - began  # one look at a time: nobody else adds to it
 
     def on_looked(self, event: Looked) -> None:
         self._looking = False

@@ -5,7 +5,10 @@ from workbench.tui.actions import Action
 WHERE = "Train"
 
 ACTIONS = (
-    Action("train.stop", ("S",), "stop", "Stop the run now: it finishes its step, saves and ends (asks).", WHERE),
+    Action("train.end", ("S",), "stop after epoch", "Let the run train and test this epoch, then save and end (asks).",
+           WHERE),
+    Action("train.stop", ("K",), "stop now", "Stop the run now: it finishes its step, saves and ends (asks).", WHERE,
+           shown=False),
     Action("train.save", ("C",), "save", "Save a checkpoint now.", WHERE),
     Action("train.pause", ("P",), "pause", "Let the run stand still between two steps, or go on.", WHERE),
     Action("train.rate", ("L",), "lr", "Multiply the learning rate by a factor (asks).", WHERE, typed=True),
@@ -16,7 +19,9 @@ ACTIONS = (
     Action("train.maximise", ("z",), "large", "Give the marked chart the whole screen, or take it back.", WHERE),
     Action("train.panel", ("l",), "events", "Events, log or neither below the charts.", WHERE),
     Action("train.freeze", ("p",), "freeze", "Pause the display, or go on; the run does not notice.", WHERE),
-    Action("train.metric", ("m",), "metric", "Show another figure in the marked chart.", WHERE),
+    Action("train.metric", ("m",), "metric", "Show the next figure in the marked chart.", WHERE),
+    Action("train.figure", ("f",), "figures", "Choose the marked chart's figure from a list.", WHERE, shown=False),
+    Action("train.markers", ("d",), "dots", "Draw with braille dots, blocks or ASCII signs.", WHERE, shown=False),
     Action("train.chart", ("tab",), "next", "Mark the other chart, then the log, to scroll in it.", WHERE,
            shown=False),
     Action("train.left", ("left",), "cursor", "Move the value cursor to the left.", WHERE, shown=False),

@@ -11,7 +11,7 @@ from textual.screen import Screen
 from workbench.base.text import clean
 from workbench.tui.actions import WithActions
 from workbench.tui.screens.runs_dialogs import Ask, Prompt
-from workbench.tui.steering import Told, factor_of, refusal, steer
+from workbench.tui.steering import Told, factor_of, in_words, refusal, steer
 
 if TYPE_CHECKING:
     from workbench.tui.watching import Look
@@ -42,18 +42,25 @@ class Steering(WithActions, Screen[None]):
         self.set_focus(None)
 
     def act_stop(self) -> None:
-        if self._may_ask("stop") and self.look is not None:
-            elsewhere = (
-                "" if str(self.look.path.parent) == "runs" else f" --runs {clean(str(self.look.path.parent), 300)}"
-            )
-            lines = ("It finishes its step, saves and ends. To go on later:",
-                     f"cnn-workbench --headless --resume {self.look.run}{elsewhere}")  # fmt: skip
-            path = self.look.path
-            self.app.push_screen(Ask(f"Stop {self.look.run} now?", lines), lambda yes: self._steer_if(yes, path))
+        self._ask_to_stop("stop", "Stop {run} now?", "It finishes its step, saves and ends. To go on later:")
 
-    def _steer_if(self, yes: bool | None, path: Path) -> None:
+    def act_end(self) -> None:
+        self._ask_to_stop(
+            "stop_after_epoch",
+            "Stop {run} after this epoch?",
+            "It trains and tests this epoch to its end, saves and ends. To go on later:",
+        )
+
+    def _ask_to_stop(self, kind: str, question: str, consequence: str) -> None:
+        if self._may_ask(kind) and self.look is not None:
+            path, run = self.look.path, self.look.run
+            elsewhere = "" if str(path.parent) == "runs" else f" --runs {clean(str(path.parent), 300)}"
+            lines = (consequence, f"cnn-workbench --headless --resume {run}{elsewhere}")
+            self.app.push_screen(Ask(question.format(run=run), lines), lambda yes: self._steer_if(yes, path, kind))
+
+    def _steer_if(self, yes: bool | None, path: Path, kind: str) -> None:
         if yes:
-            self._steer(path, "stop")
+            self._steer(path, kind)
 
     def act_save(self) -> None:
         if self._may_ask("checkpoint") and self.look is not None:
@@ -82,7 +89,9 @@ class Steering(WithActions, Screen[None]):
         if self.look is None:
             self.notify("there is no run to ask", severity="warning", markup=False)
             return False
-        why = refusal(self.look.state, kind) or (f"{kind}: asked already, waiting" if kind in self._asked else "")
+        why = refusal(self.look.state, kind) or (
+            f"{in_words(kind)}: asked already, waiting" if kind in self._asked else ""
+        )
         if why:
             self.notify(why, title=self.look.run, severity="warning", markup=False)
         return not why

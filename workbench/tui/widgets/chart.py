@@ -36,6 +36,8 @@ class Chart(Widget, can_focus=True):
         super().__init__(id=id)
         self.metric = metric
         self.log_y = False
+        self.ascii = False
+        """Whether the terminal has no other signs."""
         self.picture = Picture()
         self._title = Text()
         self._note = ""
@@ -92,7 +94,7 @@ class Chart(Widget, can_focus=True):
     def _with_cursor(self, row: Strip) -> Strip:
         at = LABELS + 1 + (self._cursor or 0)
         cell = row.crop(at, at + 1).text or " "
-        shown = Segment("┊", _LINE) if not cell.strip(" ⠀") else Segment(cell, _CURSOR)
+        shown = Segment(":" if self.ascii else "┊", _LINE) if not cell.strip(" ⠀") else Segment(cell, _CURSOR)
         return Strip.join([row.crop(0, at), Strip([shown]), row.crop(at + 1)])
 
     def render_line(self, y: int) -> Strip:
