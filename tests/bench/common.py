@@ -18,7 +18,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from unittest import mock
 
 import torch
@@ -291,7 +291,7 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def finish(report: dict[str, Any], out: str | None) -> None:
+def finish(report: dict[str, Any], out: str | None) -> NoReturn:
     """Print the report and end the program: with 0 if all bars hold, else with 1."""
     report["load_after"] = round(os.getloadavg()[0], 2)
     text = json.dumps(report)

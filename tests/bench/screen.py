@@ -9,6 +9,9 @@ and to go away is off the clock.
 
 The app is the workbench's own, on the Train screen of that run: it reads the run directory's new lines in a thread of
 its own and draws two charts, figures, events and the log anew, at most `--hz` times a second.
+
+That is the part `beside`. `--only first,bytes,chart,table` measures what the screen costs by itself: see
+`tests/bench/screen_parts.py`. `--only all` measures these four.
 """
 
 import asyncio
@@ -26,7 +29,7 @@ import termios
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tests.bench import common
 from tests.bench.common import StoppedError, say, spread
@@ -38,6 +41,7 @@ from workbench.tui.app import Workbench
 from workbench.tui.settings import Settings
 
 BAR = 0.97
+PARTS = ("first", "bytes", "chart", "table")
 COLUMNS, ROWS = 120, 40
 LEAD_SECONDS = 1.0
 """After the app has appeared, or has gone: then the clock starts."""
@@ -56,7 +60,14 @@ def main() -> None:
     parser.add_argument(
         "--switch", type=float, default=0.0, help="interpreter's switch interval in seconds, else as is"
     )
+    parser.add_argument(
+        "--only", default="beside", help="beside (default), or of first, bytes, chart, table; all: these"
+    )
+    parser.add_argument("--points", type=int, default=1_000_000, help="of each of the eight runs of the part chart")
+    parser.add_argument("--runs", type=int, default=10_000, help="of the part table")
     options = parser.parse_args()
+    if options.only != "beside":
+        parts(options)
     if CHILD in os.environ:
         Path(os.environ[CHILD]).write_text(json.dumps(measure_all(options)))
         return
@@ -64,6 +75,21 @@ def main() -> None:
         report = in_a_terminal(sys.argv[1:], Path(folder))
     for case in report["cases"]:
         say(describe(case))
+    common.finish(report, options.out)
+
+
+def parts(options: Any) -> NoReturn:
+    """Measure the parts that are no comparison, say what was found, and end."""
+    from tests.bench import screen_parts
+
+    wanted = PARTS if options.only == "all" else tuple(common.names(options.only))
+    if unknown := set(wanted) - set(PARTS):
+        raise SystemExit(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}, and beside")
+    report = {"benchmark": "screen", **common.surroundings(common.choose_device("cpu")), "only": list(wanted)}
+    report["parts"] = screen_parts.measure(wanted, options)
+    report["holds"] = all(part["holds"] for part in report["parts"].values())
+    for name, part in report["parts"].items():
+        say(screen_parts.describe(name, part))
     common.finish(report, options.out)
 
 
