@@ -8,12 +8,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from workbench.base.errors import UserError
 from workbench.base.text import clean
 from workbench.notify import settings_path
 from workbench.tui.app import Workbench
 from workbench.tui.settings import load_settings
+
+if TYPE_CHECKING:
+    from textual.driver import Driver
 
 PREEMPTED = 75
 """Exit code that schedulers requeue on."""
@@ -22,13 +26,17 @@ LOG_LIMIT = 1_000_000
 """Bytes after which the log begins anew."""
 
 
-def run(root: Path, *, attach: str | None = None) -> int:
+def run(root: Path, *, attach: str | None = None, driver: "type[Driver] | None" = None) -> int:
     """Show the screen until somebody quits; returns the exit code. `root`: the folder of the runs.
 
-    `attach`: begin with this run, or, where it is empty, with the one that the Train screen would choose.
+    `attach`: begin with this run, or, where it is empty, with the one that the Train screen would choose. `driver`:
+    what draws, where it is a browser and no terminal.
     """
     place = settings_path()
-    app = Workbench(root, load_settings(place), settings_path=place, attach=attach)
+    settings = load_settings(place)
+    if driver is not None and settings.ascii == "auto":
+        settings.ascii = False  # where the server was started says nothing of what a browser can show
+    app = Workbench(root, settings, settings_path=place, attach=attach, driver=driver)
     app.once_drawn(prepare_for_workers)
     with stderr_aside(log_path()), ending_on_signals(app) as signals:
         app.run()
