@@ -98,8 +98,8 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     (strange / "run.json").write_text("{}")
     place = Path(os.environ["XDG_CONFIG_HOME"]) / "cnn-workbench" / "settings.toml"
     place.parent.mkdir()
-    own = {"theme": EVIL, EVIL: "1", "keys": {EVIL: "o", "models.sort": EVIL}}
-    place.write_text(tomli_w.dumps(own))
+    own = {"line": "fast", "theme": EVIL, EVIL: "1", "keys": {EVIL: "o", "models.sort": EVIL}}
+    place.write_text(tomli_w.dumps(own))  # fast: then the program itself asks the terminal nothing
     yield root
     live.end()
 

@@ -110,7 +110,6 @@ def test_a_key_is_answered_within_600_ms_while_a_run_is_live(live: LiveRun, tmp_
                 os.write(terminal.controller, back)
                 terminal.wait_for(at_home)
                 list(pieces(terminal, time.monotonic() + 0.5))
-            print(keys, [round(x,3) for x in found], backlog)
             assert min(found) <= ANSWER_SECONDS, (keys, found, backlog)
     finally:
         terminal.end()

@@ -25,7 +25,7 @@ def drawings(draw: st.DrawFn) -> str:
     for _ in range(draw(st.integers(1, 5))):
         row, column = draw(st.integers(1, ROWS)), draw(st.integers(1, COLUMNS - 6))
         out.append(f"\x1b[{row};{column}H")
-        room = COLUMNS - column + 1
+        room = COLUMNS - column  # in the last column a combining character makes pyte wrap
         for text in draw(st.lists(TEXTS, min_size=1, max_size=3)):
             if width(text) > room:
                 break
@@ -69,7 +69,7 @@ def halves(screen: pyte.Screen) -> bool:
     return False
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(OTHERS, drawings()), min_size=1, max_size=8))
 @example([("", "\x1b[1;1H漢字"), ("", "\x1b[1;2Ha"), ("", "\x1b[1;1H漢字")])
 def test_the_terminal_shows_the_same(updates: list[tuple[str, str]]) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from textual import events
-from textual.app import App
 from textual.command import CommandPalette
 from textual.filter import LineFilter
 from textual.geometry import Size
@@ -18,11 +17,11 @@ from textual.screen import Screen
 
 from workbench.base.text import clean
 from workbench.tui.actions import Action, WithActions
+from workbench.tui.at_terminal import AtTerminal
 from workbench.tui.ends import TellsEnds
 from workbench.tui.last_place import place_beside, read_last, write_last
 from workbench.tui.launches import Launches
 from workbench.tui.settings import Settings, remember
-from workbench.tui.slow_line import SlowLine
 from workbench.tui.terminal import Ascii, Gate, wants_ascii
 from workbench.tui.themes import DARK, THEMES
 from workbench.tui.torch_loader import TorchLoader
@@ -41,10 +40,6 @@ IDLE = 2.0
 """Seconds without a key after which torch is loaded, so that a shape walk need not wait for it."""
 
 
-LOOK_AT_LINE = 1.0
-"""Seconds between two looks at the line to the terminal."""
-
-
 def _commands() -> "type[Provider]":
     from workbench.tui.help import ActionCommands
 
@@ -58,14 +53,12 @@ class Placed(Protocol):
     def keep_place(self) -> None: ...
 
 
-class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
+class Workbench(TellsEnds, WithActions, AtTerminal, inherit_bindings=False):
     """`root` holds the runs; `walk` stands in for the shape walk in tests."""
 
     TITLE = "cnn-workbench"
     busy: reactive[str] = reactive("", init=False)
     """What is being made ready, for the first line of every screen; empty for nothing."""
-    slow_line: reactive[bool] = reactive(False, init=False)
-    """Whether the terminal drains slowly: screens are drawn more rarely, and show less."""
     CSS_PATH = Path(__file__).with_name("workbench.tcss")
     COMMANDS: ClassVar[set["type[Provider] | Callable[[], type[Provider]]"]] = {_commands}
     PLACES: ClassVar[tuple[tuple[str, str], ...]] = (
@@ -86,13 +79,7 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
         Action("app.quit", ("q",), "quit", "Back; from a screen, quit.", shown=False),
         Action("app.leave", ("ctrl+q",), "quit now", "Quit from wherever one is.", shown=False),
         Action("app.interrupt", ("ctrl+c",), "interrupt", "Says how to quit.", shown=False),
-        Action(
-            "app.redraw",
-            ("ctrl+l",),
-            "draw anew",
-            "Draw the whole screen anew, if something else wrote on it.",
-            shown=False,
-        ),
+        Action("app.redraw", ("ctrl+l",), "draw anew", "Draw all anew, if something else wrote on it.", shown=False),
         Action("app.dark", (), "dark colours", "Light on dark.", shown=False),
         Action("app.light", (), "light colours", "Dark on light.", shown=False),
         Action("app.clear", (), "clear colours", "Colours for every kind of colour vision.", shown=False),
@@ -122,9 +109,7 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
         start = self.settings.screen if self.settings.screen in places else "models"
         start = "train" if attach is not None else start
         self.DEFAULT_MODE = start  # type: ignore[misc]  # read once, by the line below
-        super().__init__(driver_class=driver)
-        self.line = SlowLine(self.settings.line)
-        self.set_reactive(Workbench.slow_line, self.line.slow)
+        super().__init__(driver, self.settings.line)
         for name, make in places.items():
             self.add_mode(name, make)
         self.root, self.walk, self.torch = root, walk, TorchLoader()
@@ -133,7 +118,6 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
         """Where each screen was: what they leave here is written when the app ends."""
         self.launches = Launches(self)
         self._to_watch = attach
-        self._told_of_line = False
         self._waiting: list[Callable[[], object]] | None = []
         self._running_loop: asyncio.AbstractEventLoop | None = None
         self.drafts: ProfilesScreen | None = None
@@ -154,7 +138,7 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
         if self._to_watch:
             self.open_run(self._to_watch)
         self.once_drawn(self._take_keys)
-        self.set_interval(LOOK_AT_LINE, self._look_at_line)
+        self.watch_line()
         self.set_timer(IDLE / 2, self.launches.tell_of_left)
         if self._preload:
             self._idle = self.set_interval(IDLE / 4, self._load_when_idle)
@@ -183,8 +167,6 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
         """Note when somebody types."""
         if isinstance(event, events.Key):
             self._typed_at = time.monotonic()
-        elif isinstance(event, events.Resize):
-            self._forget_terminal()  # what another size makes of what is shown, every terminal has its own mind about
         await super().on_event(event)
 
     def open_run(self, run_id: str) -> None:
@@ -203,28 +185,6 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
     def has_threaded_run(self) -> bool:
         """Whether a run is trained in this process, and pays for what the screen computes."""
         return self.launches.live is not None
-
-    def _look_at_line(self) -> None:
-        if self.line.look(time.monotonic()) and self.line.ask is not None:
-            self.line.ask()
-        self.slow_line = self.line.slow
-
-    def watch_slow_line(self, slow: bool) -> None:
-        """Say it, once; what is different then, each screen sees to."""
-        if slow and not self._told_of_line:
-            self._told_of_line = True
-            self.notify("slow line: one chart, drawn every 2 s", markup=False)
-
-    def act_redraw(self) -> None:
-        """All of it, whatever the terminal has made of it."""
-        self._forget_terminal()
-        self.screen.refresh(layout=True)
-
-    def _forget_terminal(self) -> None:
-        from workbench.tui.drivers import Sparing
-
-        if isinstance(self._driver, Sparing):
-            self._driver.thrift.forget()
 
     def watch_busy(self) -> None:
         """The first line says it."""

@@ -45,6 +45,10 @@ class Sparing(Driver):
             super().write(thin)  # type: ignore[safe-super]
             self._line.wrote(time.monotonic() - began)
 
+    def forget_terminal(self) -> None:
+        """What it shows is not known any more: all that is drawn next is sent."""
+        self.thrift.forget()
+
     def ask(self) -> None:
         """Have the terminal answer when it has shown all there is."""
         self._answered.clear()
