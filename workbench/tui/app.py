@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 Breakpoints = list[tuple[int, str]]
 
+ABSENCE_SECONDS = 15.0
+"""How long it stays on the screen what happened meanwhile."""
 IDLE = 2.0
 """Seconds without a key after which torch is loaded, so that a shape walk need not wait for it."""
 
@@ -135,6 +139,8 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
             self.open_run(self._to_watch)
         self.once_drawn(self._take_keys)
         self.set_timer(IDLE / 2, self.launches.tell_of_left)
+        if before := self.last.pop("away", None):
+            threading.Thread(target=self._tell_of_absence, args=(before,), name="away", daemon=True).start()
         if self._preload:
             self._idle = self.set_interval(IDLE / 4, self._load_when_idle)
 
@@ -283,6 +289,14 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
         else:
             self.launches.ask_before_leaving()
 
+    def _tell_of_absence(self, before: dict[str, Any]) -> None:
+        """In a thread: what became of the runs that lived when the last session ended."""
+        from workbench.tui.away import news_of
+
+        with suppress(RuntimeError):  # the app has ended meanwhile
+            for line in news_of(before, self.root):
+                self.call_from_thread(self.notify, line, markup=False, timeout=ABSENCE_SECONDS)
+
     def end_soon(self) -> None:
         """End without a question: for a handler of signals, which may run between any two steps of Python."""
         if self._running_loop is not None:
@@ -299,6 +313,10 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
         if self._settings_path:
             if self.current_mode != self.settings.screen:
                 remember(self._settings_path, "screen", self.current_mode)
+            if runs := self.ends.runs:
+                from workbench.tui.away import remembered
+
+                self.last["away"] = remembered(runs, time.time())
             write_last(place_beside(self._settings_path), self.last)
 
     def act_interrupt(self) -> None:
