@@ -148,6 +148,7 @@ def test_files_stand_under_headings_with_what_differs_and_a_broken_one_with_its_
         assert app.form.draft is None
         await pilot.press("slash", *"zzz")
         assert "esc clears" in screen_text(app)
+        await pilot.press("enter", "down", "up", "end", "enter", "n")  # on nothing
         await pilot.press("escape")
         app.profiles.listed.rows.select(str(tmp_path / "profiles" / "mine.toml"))
         await pilot.press("enter")
@@ -196,11 +197,15 @@ def test_a_wrong_value_stays_in_the_line_and_a_right_one_is_saved_with_all_comme
         line = form.query_one(Input)
         assert line.value == "0.05"
         line.value = "-1"
-        await pilot.press("enter")
+        await pilot.press("tab", "enter")
         assert "must be greater than 0" in screen_text(app)
         assert line.value == "-1"
         assert form.draft is not None
         assert not form.draft.dirty
+        await pilot.click("#fields", offset=(5, 1))  # a click elsewhere leaves the line
+        await until(pilot, lambda: not form.typing)
+        assert not form.typing
+        await pilot.press("enter")
         line.value = "0.1"
         await pilot.press("enter")
         assert "● 1 not saved" in screen_text(app)
@@ -456,6 +461,7 @@ def test_list_and_form_at_every_size() -> None:
         await pilot.resize_terminal(*SIZES[0])
         form = await opened(pilot, app)
         form.rows.select("optim.lr")
+        await until(pilot, lambda: form.query_one(ProfileLook).seen.memory)
         for size in SIZES:
             await pilot.resize_terminal(*size)
             await pilot.press("enter", "escape")

@@ -227,7 +227,7 @@ def suggestion(draft: Draft) -> str:
     own = draft.path is not None and not draft.read_only
     folder = draft.path.parent if own and draft.path is not None else folder_of("project")
     stem = draft.path.stem if draft.path is not None else Path(draft.extends).stem or "profile"
-    path = fresh(folder, stem if own else f"{stem}-own")
+    path = fresh(folder, clean(stem, 80) if own else f"{stem}-own")
     return str(path.relative_to(Path.cwd())) if path.is_absolute() and path.is_relative_to(Path.cwd()) else str(path)
 
 

@@ -124,6 +124,7 @@ class FormView(Saving):
         self.back_to_rows()
         self.query_one("#form-value", TextLines).show([Text(label, "dim", no_wrap=True, overflow="ellipsis")])
         self.query_one(Prompt).ask(what, hint, text)
+        self.refresh_bindings()
 
     def back_to_rows(self) -> None:
         """The settings, where the text or the chart is in their place."""
