@@ -80,6 +80,7 @@ class RowList(WithActions, ScrollView, can_focus=True):
         self.cursor = places[0] if places else self._nearest(before)
         if moved:
             self.virtual_size = Size(self.size.width, len(items))
+            self.call_after_refresh(self._into_view)  # how far it can scroll is known then
         self._into_view()
         self._redraw()
         self.post_message(self.Moved(self))
