@@ -14,6 +14,7 @@ from textual.widgets import Input
 from workbench.profile import Resolved, find
 from workbench.tui import profile_preview
 from workbench.tui.app import Workbench
+from workbench.tui.new_profile import beginnings
 from workbench.tui.path_completion import complete
 from workbench.tui.profile_preview import Duration, Memory
 from workbench.tui.profile_rows import fitting
@@ -353,6 +354,11 @@ def test_a_launch_gets_what_holds_and_a_wrong_draft_shows_its_first_fault(tmp_pa
         resolved, parent, source = app.launched.pop()
         assert resolved.profile.optim.lr == 0.07
         assert (parent, source) == (None, "profiles/mine.toml")
+        assert app.profiles.listed.profile is not None
+        app.profiles.listed.act_launch()  # of the file as it is on the disk
+        await until(pilot, lambda: app.launched)
+        resolved, _, source = app.launched.pop()
+        assert (resolved.profile.optim.lr, source) == (0.05, "mine")
         app.fork_into_form(run.name)
         await choose(pilot, app, 1)  # discard
         await until(pilot, lambda: form.run == run.name)
@@ -486,6 +492,16 @@ def test_a_path_is_completed_as_far_as_it_is_clear(tmp_path: Path) -> None:
     assert complete("images/t") == ("images/t", "test/  train/")
     assert complete(f"{tmp_path}/images/tr") == (f"{tmp_path}/images/train/", "")
     assert complete("nothing/x")[1].endswith("no such file or directory")
+
+
+def test_a_profile_begins_with_the_network_that_was_asked_for() -> None:
+    assert [(begin.extends, begin.settings) for begin in beginnings("resnet18")] == [
+        ("papers/resnet", ()),
+        ("base", ()),
+    ]
+    assert beginnings("resnet18 + SAM")[0].extends == "papers/resnet_sam"
+    assert [begin.settings for begin in beginnings("vit_b_16")] == [(("model.arch", "vit_b_16"),)] * 2
+    assert [begin.settings for begin in beginnings("mine:Net")] == [(("model.arch", "mine:Net"),)]
 
 
 def test_fields_are_found_by_name_and_description() -> None:
