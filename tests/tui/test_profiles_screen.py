@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from workbench.profile import Resolved, find
+from workbench.profile.edit import Draft
 from workbench.tui import profile_preview
 from workbench.tui.app import Workbench
 from workbench.tui.new_profile import beginnings
@@ -372,7 +374,7 @@ def test_a_launch_gets_what_holds_and_a_wrong_draft_shows_its_first_fault(tmp_pa
     play(story)
 
 
-def test_a_network_begins_a_profile_from_its_recipe_or_from_the_base() -> None:
+def test_a_network_begins_a_profile_from_its_recipe_or_from_the_base(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story(pilot: Pilot[None], app: Launching) -> None:
         await pilot.press("1")
         await until(pilot, lambda: app.current_mode == "models")
@@ -387,7 +389,15 @@ def test_a_network_begins_a_profile_from_its_recipe_or_from_the_base() -> None:
         await choose(pilot, app, 1)  # the one before is discarded
         await until(pilot, lambda: app.form.draft is not None and app.form.draft.extends == "base")
         assert app.form.draft.resolved().profile.model.arch == "alexnet"
+        app.form.draft = None
+        monkeypatch.setattr(Draft, "open", lambda path, **_: time.sleep(0.2) or open_now(path))
+        app.profiles.open(Path("profiles/mine.toml"))
+        app.profiles.new("quick")  # of two that were asked for the newest is shown, however long the other takes
+        await asyncio.sleep(0.3)
+        await until(pilot, lambda: app.form.draft is not None)
+        assert app.form.draft.extends == "quick"
 
+    open_now = Draft.open
     play(story)
 
 
@@ -505,8 +515,6 @@ def test_a_profile_begins_with_the_network_that_was_asked_for() -> None:
 
 
 def test_fields_are_found_by_name_and_description() -> None:
-    from workbench.profile.edit import Draft
-
     fields = Draft.open(Path("profiles/mine.toml"), environ={}).fields()
     assert [field.key.path for field in fitting(fields, "all", "moving average")] == ["train.ema"]
     assert "optim.lr" in [field.key.path for field in fitting(fields, "own", "")]
