@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from workbench.profile import Resolved, find
+from workbench.profile.edit import Draft
 from workbench.tui import profile_preview
 from workbench.tui.app import Workbench
+from workbench.tui.new_profile import beginnings
 from workbench.tui.path_completion import complete
 from workbench.tui.profile_preview import Duration, Memory
 from workbench.tui.profile_rows import fitting
@@ -353,6 +356,11 @@ def test_a_launch_gets_what_holds_and_a_wrong_draft_shows_its_first_fault(tmp_pa
         resolved, parent, source = app.launched.pop()
         assert resolved.profile.optim.lr == 0.07
         assert (parent, source) == (None, "profiles/mine.toml")
+        assert app.profiles.listed.profile is not None
+        app.profiles.listed.act_launch()  # of the file as it is on the disk
+        await until(pilot, lambda: app.launched)
+        resolved, _, source = app.launched.pop()
+        assert (resolved.profile.optim.lr, source) == (0.05, "mine")
         app.fork_into_form(run.name)
         await choose(pilot, app, 1)  # discard
         await until(pilot, lambda: form.run == run.name)
@@ -366,7 +374,7 @@ def test_a_launch_gets_what_holds_and_a_wrong_draft_shows_its_first_fault(tmp_pa
     play(story)
 
 
-def test_a_network_begins_a_profile_from_its_recipe_or_from_the_base() -> None:
+def test_a_network_begins_a_profile_from_its_recipe_or_from_the_base(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story(pilot: Pilot[None], app: Launching) -> None:
         await pilot.press("1")
         await until(pilot, lambda: app.current_mode == "models")
@@ -381,7 +389,15 @@ def test_a_network_begins_a_profile_from_its_recipe_or_from_the_base() -> None:
         await choose(pilot, app, 1)  # the one before is discarded
         await until(pilot, lambda: app.form.draft is not None and app.form.draft.extends == "base")
         assert app.form.draft.resolved().profile.model.arch == "alexnet"
+        app.form.draft = None
+        monkeypatch.setattr(Draft, "open", lambda path, **_: time.sleep(0.2) or open_now(path))
+        app.profiles.open(Path("profiles/mine.toml"))
+        app.profiles.new("quick")  # of two that were asked for the newest is shown, however long the other takes
+        await asyncio.sleep(0.3)
+        await until(pilot, lambda: app.form.draft is not None)
+        assert app.form.draft.extends == "quick"
 
+    open_now = Draft.open
     play(story)
 
 
@@ -488,9 +504,17 @@ def test_a_path_is_completed_as_far_as_it_is_clear(tmp_path: Path) -> None:
     assert complete("nothing/x")[1].endswith("no such file or directory")
 
 
-def test_fields_are_found_by_name_and_description() -> None:
-    from workbench.profile.edit import Draft
+def test_a_profile_begins_with_the_network_that_was_asked_for() -> None:
+    assert [(begin.extends, begin.settings) for begin in beginnings("resnet18")] == [
+        ("papers/resnet", ()),
+        ("base", ()),
+    ]
+    assert beginnings("resnet18 + SAM")[0].extends == "papers/resnet_sam"
+    assert [begin.settings for begin in beginnings("vit_b_16")] == [(("model.arch", "vit_b_16"),)] * 2
+    assert [begin.settings for begin in beginnings("mine:Net")] == [(("model.arch", "mine:Net"),)]
 
+
+def test_fields_are_found_by_name_and_description() -> None:
     fields = Draft.open(Path("profiles/mine.toml"), environ={}).fields()
     assert [field.key.path for field in fitting(fields, "all", "moving average")] == ["train.ema"]
     assert "optim.lr" in [field.key.path for field in fitting(fields, "own", "")]

@@ -306,7 +306,7 @@ class ProfileForm(WithActions, FormView):
     def act_launch(self) -> None:
         """Hand it over for the review; of a wrong one the first problem, at its setting."""
         assert self.draft is not None
-        resolved, problems = judge(self.draft)
+        resolved, problems = judge(self.draft.resolved)
         if resolved is not None:
             cast("Workbench", self.app).launch(resolved, parent=self.run or None, source=clean(self.draft.title, 200))
             return

@@ -211,8 +211,10 @@ class Saving(Aside, Vertical):
     # Words
 
     def tell(self, line: str, *, wrong: bool = True) -> None:
-        """A toast."""
-        self.app.notify(clean(line, 500), severity="error" if wrong else "information", markup=False)
+        """A toast; of many lines the first."""
+        first, *more = line.splitlines() or [""]
+        line = f"{clean(first, 500)} (and {len(more)} more)" if more else clean(first, 500)
+        self.app.notify(line, severity="error" if wrong else "information", markup=False)
 
     def _ask(self, question: str, choices: list[tuple[str, str]], answers: dict[str, Then]) -> None:
         def answered(chosen: str | None) -> None:

@@ -11,7 +11,7 @@ from textual.screen import Screen
 
 import architectures
 from workbench.base.text import clean
-from workbench.profile import Resolved, load
+from workbench.profile import Problem, ProfileError, Resolved, load
 from workbench.profile import files as disk
 from workbench.profile.edit import Draft
 from workbench.profile.files import Listed, Trashed
@@ -20,6 +20,7 @@ from workbench.tui.aside import Aside
 from workbench.tui.last_place import text_of
 from workbench.tui.screens.profile_form import ProfileForm
 from workbench.tui.screens.profile_list import ProfileList
+from workbench.tui.screens.profile_view import judge
 from workbench.tui.screens.runs_dialogs import Ask, Choose
 from workbench.tui.torch_loader import TorchLoader
 from workbench.tui.widgets.frame import Hints, TopLine
@@ -222,13 +223,15 @@ class ProfilesScreen(Aside, Screen[None]):
         self.new(profile.name)
 
     def _launch(self, profile: Listed) -> None:
-        def loaded(found: Resolved | Exception) -> None:
-            if isinstance(found, Resolved):
-                self.workbench.launch(found, parent=None, source=profile.name)
-            else:
+        def judged(found: tuple[Resolved | None, list[Problem]] | Exception) -> None:
+            if isinstance(found, Exception):
                 self.form.tell(str(found))
+            elif found[0] is not None:
+                self.workbench.launch(found[0], parent=None, source=clean(profile.name, 200))
+            else:
+                self.form.tell(str(ProfileError(found[1])))
 
-        self.aside(lambda: load(profile.path), loaded)
+        self.aside(lambda: judge(lambda: load(profile.path)), judged)
 
     def _duplicate(self, profile: Listed) -> None:
         self.aside(partial(disk.duplicate, profile.path), partial(self._moved, "made {}"))
