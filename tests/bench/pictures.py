@@ -53,7 +53,9 @@ async def picture(root: Path, story: Story) -> str:
 
 def without_fetched_fonts(svg: str) -> str:
     """A picture that asks no other server for anything."""
-    return re.sub(r"\s*@font-face\s*\{[^}]*\}", "", svg).replace("Fira Code", "ui-monospace, Menlo, Consolas, DejaVu Sans Mono")
+    return re.sub(r"\s*@font-face\s*\{[^}]*\}", "", svg).replace(
+        "Fira Code", "ui-monospace, Menlo, Consolas, DejaVu Sans Mono"
+    )
 
 
 async def models(app: Workbench, pilot: Pilot[None]) -> None:

@@ -76,6 +76,11 @@ class Terminal:
         """Everything that was written so far, without escape sequences."""
         return _SEQUENCE.sub("", self.raw.decode("utf-8", errors="replace"))
 
+    @property
+    def codes(self) -> set[str]:
+        """What colours and styles were asked for: `38;5;160` of `ESC [ 38;5;160 m`."""
+        return set(re.findall(r"\x1b\[([0-9;]*)m", self.raw.decode("utf-8", errors="replace")))
+
     def resize(self, columns: int, rows: int) -> None:
         """Another size, as when somebody pulls at the window's corner."""
         self.screen.resize(rows, columns)
