@@ -18,6 +18,7 @@ from workbench.runs.store import RunStore
 from workbench.tui.app import Workbench
 
 SIZE = (120, 36)
+FONTS = "ui-monospace, Menlo, Consolas, DejaVu Sans Mono"
 Story = Callable[[Workbench, Pilot[None]], Awaitable[None]]
 
 
@@ -70,6 +71,7 @@ async def profile(app: Workbench, pilot: Pilot[None]) -> None:
     app.edit_profile(find("papers/vit"))
     await pilot.pause(2.0)
     await pilot.press("slash", *"optim.lr", "enter", "enter", "ctrl+u", *"0.001", "enter", "escape")
+    await pilot.press("c")
     await pilot.pause(8.0)  # torch, for the memory
 
 
