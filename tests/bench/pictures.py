@@ -33,7 +33,7 @@ def main() -> None:
     first = {run.arch: run.id for run in runs_there if run.state == "finished"}
     chosen = [first[name] for name in options.compare.split(",")]
     stories: dict[str, Story] = {
-        "models": models, "profile": profile, "train": train_of(chosen[0]), "compare": compare_of(chosen), "runs": runs,
+        "models": models, "profile": profile, "train": train_of(chosen[0]), "compare": compare_of(chosen),
     }  # fmt: skip
     for name, story in stories.items():
         path = options.out / f"{name}.svg"
@@ -73,11 +73,6 @@ async def profile(app: Workbench, pilot: Pilot[None]) -> None:
     await pilot.press("slash", *"optim.lr", "enter", "enter", "ctrl+u", *"0.001", "enter", "escape")
     await pilot.press("c")
     await pilot.pause(8.0)  # torch, for the memory
-
-
-async def runs(app: Workbench, pilot: Pilot[None]) -> None:
-    await pilot.press("4")
-    await pilot.pause(3.0)
 
 
 def train_of(run: str) -> Story:
