@@ -450,7 +450,7 @@ def test_the_preview_follows_the_draft_and_says_when_torch_is_loading(monkeypatc
     play(story)
 
 
-def test_the_profile_that_was_open_comes_back(tmp_path: Path) -> None:
+def test_the_profile_that_was_open_comes_back_in_its_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = tmp_path / "settings.toml"
 
     async def first(pilot: Pilot[None], app: Launching) -> None:
@@ -463,9 +463,18 @@ def test_the_profile_that_was_open_comes_back(tmp_path: Path) -> None:
         await pilot.press("escape")
         await until(pilot, lambda: app.profiles.listed.display)
         assert app.last["profiles"] == {}
+        await opened(pilot, app)
+        await pilot.press("ctrl+q")
+
+    async def elsewhere(pilot: Pilot[None], app: Launching) -> None:
+        assert app.profiles.listed.display
+        assert app.form.draft is None
 
     for story in (first, second):
         play(story, settings_path=place)
+    (tmp_path / "another project").mkdir()
+    monkeypatch.chdir(tmp_path / "another project")
+    play(elsewhere, settings_path=place)
 
 
 def test_list_and_form_at_every_size() -> None:

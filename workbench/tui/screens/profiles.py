@@ -75,6 +75,8 @@ class ProfilesScreen(Aside, Screen[None]):
         self.deleted: list[Path] = []
         """Where deleted files lie, the last at the end."""
         self._watch: Timer | None = None
+        self._last = ""
+        """The file that is to come back."""
         self._asked = 0
         """Drafts that were asked for so far."""
         self._scanning = False
@@ -91,9 +93,7 @@ class ProfilesScreen(Aside, Screen[None]):
         self.form.display = False
         self._watch = self.set_interval(WATCH_SECONDS, self.form.check_disk)
         self.scan()
-        last = text_of(self.workbench.last.get("profiles", {}), "open")
-        if last:
-            self._load(lambda: Draft.open(Path(last), networks=architectures.names()), quiet=True)
+        self._last = text_of(self.workbench.last.get("profiles", {}), "open")
 
     def on_screen_suspend(self) -> None:
         """Timers of a hidden screen would go on."""
@@ -208,8 +208,16 @@ class ProfilesScreen(Aside, Screen[None]):
         else:
             self.listed.take(found, self._select)
             self._select = None
+            self._open_last()
         if self._again:
             self.scan()
+
+    def _open_last(self) -> None:
+        """The form that was open when the last session ended: if its file is here, and nobody did anything yet."""
+        last, self._last = self._last, ""
+        untouched = self._asked == 0 and self.focused is self.listed.rows
+        if last and untouched and any(str(file.path.absolute()) == last for file in self.listed.files):
+            self._load(lambda: Draft.open(Path(last), networks=architectures.names()), quiet=True)
 
     def on_profile_list_asked(self, event: ProfileList.Asked) -> None:
         """What was asked for in the list."""
