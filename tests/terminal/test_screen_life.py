@@ -67,7 +67,9 @@ def left(terminal: Terminal, keys: bytes = b"\x11") -> int:
     return terminal.process.wait(timeout=20)
 
 
-def test_a_headless_run_is_seen_live_at_every_size_and_its_terminal_may_be_resized(tmp_path: Path, opened: Open) -> None:
+def test_a_headless_run_is_seen_live_at_every_size_and_its_terminal_may_be_resized(
+    tmp_path: Path, opened: Open
+) -> None:
     (tmp_path / "tiny.toml").write_text(TINY)
     command = [sys.executable, "-m", "workbench", "--headless", "--profile", "tiny.toml"]
     trainer = Terminal(command, tmp_path, 80, 24)
