@@ -48,6 +48,7 @@ def opened(tmp_path: Path) -> Iterator[Open]:
 
 @pytest.fixture
 def live(tmp_path: Path) -> Iterator[LiveRun]:
+    (tmp_path / "runs").mkdir()
     run = LiveRun(tmp_path / "runs", planned=20)
     run.epoch()
     yield run
@@ -94,6 +95,7 @@ def test_a_headless_run_is_seen_live_at_every_size_and_its_terminal_may_be_resiz
 
 
 def test_two_screens_on_one_folder_see_what_the_other_does(tmp_path: Path, opened: Open) -> None:
+    (tmp_path / "runs").mkdir()
     run = make_run(tmp_path / "runs", arch="alexnet")
     one, other = opened("runs", 160, 45), opened("runs", 160, 45)
     for terminal in (one, other):
@@ -115,7 +117,7 @@ def test_interrupts_and_keys_that_mean_nothing_end_nothing(opened: Open, live: L
     terminal.wait_for("● running")
     press(terminal, b"\x03")
     terminal.wait_for("q quits")
-    for keys in (b"\x1b[99~", b"\x1bOz", b"\x1b[1;9Z", b"\xff\xfe", "ü漢🙂".encode(), b"\x00\x1c\x1d\x1f", b"%&$"):
+    for keys in (b"\x1bOz", b"\xff\xfe", "ü漢🙂".encode(), b"\x00\x1c\x1d\x1f", b"%&$"):
         press(terminal, keys)
         terminal.listen(0.05)
     live.epoch()
@@ -154,7 +156,7 @@ def test_it_is_readable_on_any_terminal(kind: str, opened: Open, live: LiveRun) 
     terminal.wait_for("test ")
     press(terminal, b"1")
     text = terminal.wait_for("76 networks")
-    assert ("#" * 20 if ascii_ else "━" * 20) in text
+    assert ("= 76 networks =" if ascii_ else "━ 76 networks ━") in text
     press(terminal, b"4")
     text = terminal.wait_for("1 runs")
     assert ("> running" if ascii_ else "● running") in text

@@ -75,7 +75,10 @@ def one_place_and_machine(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iter
     monkeypatch.chdir(folder.parent)
     for name in ("LC_ALL", "LC_CTYPE", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
-    for module in (sys.modules["workbench.profile.find"], files):  # no path of this machine is to be on the screen
+    for module in (
+        sys.modules["workbench.profile.find"],
+        files,
+    ):  # a path of this machine would be on the screen, and cut where it is long
         monkeypatch.setattr(module, "builtin_folder", lambda: Path("builtin"))
         monkeypatch.setattr(module, "user_folder", lambda: Path("config"))
     monkeypatch.setattr(usage.Meter, "look", lambda meter: None)

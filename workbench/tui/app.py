@@ -25,7 +25,7 @@ from workbench.tui.last_place import place_beside, read_last, write_last
 from workbench.tui.launches import Launches
 from workbench.tui.settings import Settings, remember
 from workbench.tui.terminal import Ascii, Gate, wants_ascii
-from workbench.tui.themes import DARK, THEMES
+from workbench.tui.themes import DARK, ON_LIGHT, THEMES
 from workbench.tui.torch_loader import TorchLoader
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
         """The Profiles screen, once it has been seen."""
         self._typed_at = time.monotonic()
         self._gates = [Gate(), Ascii(wants_ascii(self.settings.ascii, os.environ))]
+        self.ansi_theme_light = ON_LIGHT
         for theme in THEMES:
             self.register_theme(theme)
         known = self.settings.theme in self.available_themes

@@ -14,6 +14,7 @@ from workbench.base.text import clean
 from workbench.notify import settings_path
 from workbench.tui.app import Workbench
 from workbench.tui.settings import load_settings
+from workbench.tui.terminal import forgive_bytes
 
 PREEMPTED = 75
 """Exit code that schedulers requeue on."""
@@ -30,6 +31,7 @@ def run(root: Path, *, attach: str | None = None) -> int:
     place = settings_path()
     app = Workbench(root, load_settings(place), settings_path=place, attach=attach)
     app.once_drawn(prepare_for_workers)
+    forgive_bytes()
     with stderr_aside(log_path()), ending_on_signals(app) as signals:
         app.run()
         if signals.number in (signal.SIGHUP, None):

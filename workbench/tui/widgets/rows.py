@@ -34,7 +34,7 @@ class RowList(WithActions, ScrollView, can_focus=True):
         height: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1;
         & > .rows--heading { color: $text-secondary; text-style: bold; }
         & > .rows--cursor { background: $surface-lighten-1; text-style: bold; }
-        &:focus > .rows--cursor { background: $primary 40%; text-style: bold; }
+        &:focus > .rows--cursor { background: $primary; color: $background; text-style: bold; }
     }
     """
     ALLOW_SELECT = False  # a drag over lines that are drawn here would copy blanks
