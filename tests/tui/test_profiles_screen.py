@@ -14,6 +14,7 @@ from textual.widgets import Input
 
 from workbench.profile import Resolved, find
 from workbench.profile.edit import Draft
+from workbench.profile.find import user_folder
 from workbench.tui import profile_preview
 from workbench.tui.app import Workbench
 from workbench.tui.new_profile import beginnings
@@ -528,3 +529,26 @@ def test_fields_are_found_by_name_and_description() -> None:
     assert [field.key.path for field in fitting(fields, "all", "moving average")] == ["train.ema"]
     assert "optim.lr" in [field.key.path for field in fitting(fields, "own", "")]
     assert fitting(fields, "changed", "") == []
+
+
+def test_a_terminal_that_goes_away_takes_no_draft_with_it(project: Path) -> None:
+    settings = project / "settings.toml"
+
+    async def edit(pilot: Pilot[None], app: Launching) -> None:
+        app.edit_profile(project / "profiles" / "mine.toml")
+        await until(pilot, lambda: app.drafts is not None and app.form.draft is not None)
+        assert app.form.draft is not None
+        app.form.draft.set("optim.lr", "0.125")
+        app.end_soon()
+        await until(pilot, lambda: app._exit)
+
+    play(edit, settings_path=settings)
+    [kept] = user_folder().glob("rescued-*.toml")
+    assert "lr = 0.125           # found by hand" in kept.read_text()
+    assert (project / "profiles" / "mine.toml").read_text() == MINE
+
+    async def look(pilot: Pilot[None], app: Launching) -> None:
+        await until(pilot, lambda: app._notifications)
+        assert kept.name in "".join(notice.message for notice in app._notifications)
+
+    play(look, settings_path=settings)

@@ -2,13 +2,11 @@
 
 import asyncio
 import os
-import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
 from textual.app import App
@@ -21,8 +19,8 @@ from textual.screen import Screen
 from workbench.base.text import clean
 from workbench.tui.actions import Action, WithActions
 from workbench.tui.ends import TellsEnds
-from workbench.tui.last_place import place_beside, read_last, write_last
 from workbench.tui.launches import Launches
+from workbench.tui.sessions import Sessions
 from workbench.tui.settings import Settings, remember
 from workbench.tui.terminal import Ascii, Gate, wants_ascii
 from workbench.tui.themes import DARK, ON_LIGHT, THEMES
@@ -37,8 +35,6 @@ if TYPE_CHECKING:
 
 Breakpoints = list[tuple[int, str]]
 
-ABSENCE_SECONDS = 15.0
-"""How long it stays on the screen what happened meanwhile."""
 IDLE = 2.0
 """Seconds without a key after which torch is loaded, so that a shape walk need not wait for it."""
 
@@ -49,14 +45,7 @@ def _commands() -> "type[Provider]":
     return ActionCommands
 
 
-@runtime_checkable
-class Placed(Protocol):
-    """A screen that says on leaving where it was; others say so whenever it changes."""
-
-    def keep_place(self) -> None: ...
-
-
-class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
+class Workbench(Sessions, TellsEnds, WithActions, App[None], inherit_bindings=False):
     """`root` holds the runs; `walk` stands in for the shape walk in tests."""
 
     TITLE = "cnn-workbench"
@@ -113,9 +102,8 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
         for name, make in places.items():
             self.add_mode(name, make)
         self.root, self.walk, self.torch = root, walk, TorchLoader()
-        self._settings_path, self._preload = settings_path, preload
-        self.last = read_last(place_beside(settings_path) if settings_path else None)
-        """Where each screen was: what they leave here is written when the app ends."""
+        self._preload = preload
+        self.read_the_last(settings_path)
         self.launches = Launches(self)
         self._to_watch = attach
         self._waiting: list[Callable[[], object]] | None = []
@@ -140,8 +128,7 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
             self.open_run(self._to_watch)
         self.once_drawn(self._take_keys)
         self.set_timer(IDLE / 2, self.launches.tell_of_left)
-        if before := self.last.pop("away", None):
-            threading.Thread(target=self._tell_of_absence, args=(before,), name="away", daemon=True).start()
+        self.tell_of_the_last()
         if self._preload:
             self._idle = self.set_interval(IDLE / 4, self._load_when_idle)
 
@@ -290,35 +277,10 @@ class Workbench(TellsEnds, WithActions, App[None], inherit_bindings=False):
         else:
             self.launches.ask_before_leaving()
 
-    def _tell_of_absence(self, before: dict[str, Any]) -> None:
-        """In a thread: what became of the runs that lived when the last session ended."""
-        from workbench.tui.away import news_of
-
-        with suppress(RuntimeError):  # the app has ended meanwhile
-            for line in news_of(before, self.root):
-                self.call_from_thread(self.notify, line, markup=False, timeout=ABSENCE_SECONDS)
-
     def end_soon(self) -> None:
         """End without a question: for a handler of signals, which may run between any two steps of Python."""
         if self._running_loop is not None:
-            self._running_loop.call_soon_threadsafe(self.leave)
-
-    def leave(self) -> None:
-        """End, and remember where."""
-        self._keep_place()
-        self.exit()
-
-    def _keep_place(self) -> None:
-        if isinstance(here := self.screen_stack[0], Placed):
-            here.keep_place()
-        if self._settings_path:
-            if self.current_mode != self.settings.screen:
-                remember(self._settings_path, "screen", self.current_mode)
-            if runs := self.ends.runs:
-                from workbench.tui.away import remembered
-
-                self.last["away"] = remembered(runs, time.time())
-            write_last(place_beside(self._settings_path), self.last)
+            self._running_loop.call_soon_threadsafe(self.leave_unasked)
 
     def act_interrupt(self) -> None:
         """Ctrl-C ends nothing by accident."""

@@ -13,8 +13,9 @@ import architectures
 from workbench.base.text import clean
 from workbench.profile import Problem, ProfileError, Resolved, load
 from workbench.profile import files as disk
-from workbench.profile.edit import Draft
+from workbench.profile.edit import ChangedOnDisk, Draft
 from workbench.profile.files import Listed, Trashed
+from workbench.profile.find import user_folder
 from workbench.runs.trash import own
 from workbench.tui.aside import Aside
 from workbench.tui.last_place import text_of
@@ -128,6 +129,18 @@ class ProfilesScreen(Aside, Screen[None]):
         """Whether ending the program would lose a draft."""
         draft = self.form.draft if self.is_mounted else None
         return draft is not None and draft.dirty
+
+    def rescue(self, now: datetime) -> Path | None:
+        """Save the draft among the person's own profiles, since there is no more asking; None where that cannot be."""
+        draft = self.form.draft if self.unsaved else None
+        path = user_folder() / f"rescued-{now:%Y%m%d-%H%M%S}.toml"
+        try:
+            if draft is not None:
+                draft.save_as(path, broken=True)
+                return path
+        except (ProfileError, ChangedOnDisk, OSError):
+            pass
+        return None
 
     # Opening
 
