@@ -193,7 +193,7 @@ class RowList(WithActions, ScrollView, can_focus=True):
 
     def _nearest(self, place: int) -> int:
         """The place of the next line with a key, else of the one before it, else 0."""
-        after = range(place, len(self._keys))
+        after = range(max(place, 0), len(self._keys))
         before = range(min(place, len(self._keys)) - 1, -1, -1)
         return next((number for number in (*after, *before) if self._keys[number]), 0)
 
