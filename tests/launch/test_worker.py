@@ -74,8 +74,6 @@ def test_a_killed_worker_leaves_its_child_at_work_and_the_turn_with_it(queue: Qu
     assert queue.turn() is None
     os.kill(int(holder["pid"]), signal.SIGTERM)
     eventually(lambda: last_ending(run) == "preempted")
-    queue.tidy()
-    assert (queue.taken(), queue.waiting(), queue.failed()) == ([], [], [])
 
     def free() -> bool:
         turn = queue.turn()
@@ -84,3 +82,5 @@ def test_a_killed_worker_leaves_its_child_at_work_and_the_turn_with_it(queue: Qu
         return turn is not None
 
     eventually(free)
+    queue.tidy()
+    assert (queue.taken(), queue.waiting(), queue.failed()) == ([], [], [])

@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -108,6 +109,7 @@ class Workbench(Sessions, TellsEnds, WithActions, App[None], inherit_bindings=Fa
         self._to_watch = attach
         self._waiting: list[Callable[[], object]] | None = []
         self._running_loop: asyncio.AbstractEventLoop | None = None
+        self._to_end = False
         self.drafts: ProfilesScreen | None = None
         """The Profiles screen, once it has been seen."""
         self._typed_at = time.monotonic()
@@ -124,6 +126,8 @@ class Workbench(Sessions, TellsEnds, WithActions, App[None], inherit_bindings=Fa
     def on_mount(self) -> None:
         """What may wait until the screen is there."""
         self._running_loop = asyncio.get_running_loop()
+        if self._to_end:  # a signal came before there was anything to end
+            self.call_later(self.leave)
         if self._to_watch:
             self.open_run(self._to_watch)
         self.once_drawn(self._take_keys)
@@ -279,8 +283,10 @@ class Workbench(Sessions, TellsEnds, WithActions, App[None], inherit_bindings=Fa
 
     def end_soon(self) -> None:
         """End without a question: for a handler of signals, which may run between any two steps of Python."""
+        self._to_end = True
         if self._running_loop is not None:
-            self._running_loop.call_soon_threadsafe(self.leave_unasked)
+            with suppress(RuntimeError):  # it has ended already, and the process sees to what is left
+                self._running_loop.call_soon_threadsafe(self.leave_unasked)
 
     def act_interrupt(self) -> None:
         """Ctrl-C ends nothing by accident."""

@@ -32,7 +32,7 @@ class Sessions:
 
     def read_the_last(self, settings_path: Path | None) -> None:
         """`settings_path`: beside it the last session has left its file; None for a session that leaves nothing."""
-        self._settings_path = settings_path
+        self._settings_path, self._left = settings_path, False
         self.last = read_last(place_beside(settings_path) if settings_path else None)
 
     def tell_of_the_last(self) -> None:
@@ -54,8 +54,17 @@ class Sessions:
                 app.call_from_thread(app.notify, line, markup=False, timeout=SECONDS)
 
     def leave(self) -> None:
-        """End, and remember where."""
+        """End, and remember where. Asked again, nothing more."""
+        if self._left:
+            return
+        self._left = True
         app: Any = self
+        try:
+            self._keep_place(app)
+        finally:
+            app.exit()
+
+    def _keep_place(self, app: Any) -> None:
         if isinstance(here := app.screen_stack[0], Placed):
             here.keep_place()
         if self._settings_path:
@@ -66,7 +75,6 @@ class Sessions:
 
                 self.last["away"] = remembered(runs, time.time())
             write_last(place_beside(self._settings_path), self.last)
-        app.exit()
 
     def leave_unasked(self) -> None:
         """End without a question: a draft is kept among the person's own profiles, and the next session says where."""
