@@ -33,10 +33,11 @@ class Terminal:
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.before = termios.tcgetattr(terminal)
         self.raw = b""
+        path = os.pathsep.join(filter(None, (str(CHECKOUT), os.environ.get("PYTHONPATH"))))
         self.process = subprocess.Popen(
             command, cwd=folder, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-            env={**os.environ, "TERM": "xterm-256color", "PYTHONPATH": str(CHECKOUT), **(environ or {})},
+            env={**os.environ, "TERM": "xterm-256color", "PYTHONPATH": path, **(environ or {})},
         )  # fmt: skip
         os.close(terminal)
 
