@@ -9,7 +9,7 @@ in its metrics or there twice; the queue is clean; and no process of the trial i
 
     hangup            SIGHUP to the screen; its terminal stays
     pty               the terminal's other end is closed: a window, an SSH session
-    pty-unheard       the same, where the kernel tells the screen nothing, as in a container that somebody was attached to
+    pty-unheard       the same, where the kernel tells the screen nothing, as in a container somebody was attached to
     tmux              the pane is killed
     stalled           nobody reads the terminal any more, then SIGTERM: the run is saved, and the trial resumes it
     sigkill           nothing can be handed over: the run has crashed, and the trial resumes it
