@@ -28,6 +28,7 @@ cnn-workbench [--runs DIR]
        cnn-workbench runs [FILTER ...] [--sort KEY] [--by A,B] [--baseline RUN] [--format F] [--layout seed]
        cnn-workbench ps [--json]
        cnn-workbench attach [RUN]
+       cnn-workbench serve [--port N]
        cnn-workbench compare RUN RUN ... [--format table|md|json|csv|html]
        cnn-workbench run show|tail|stop|pause|resume|checkpoint|lr|tag|note|pin|archive|delete|export ... RUN
        cnn-workbench evaluate RUN [--dataset NAME] [--split test]
@@ -50,6 +51,7 @@ examples:
   cnn-workbench run tail last                                   follow a run, whoever trains it
   cnn-workbench ps                                              the runs that live, and those that wait
   cnn-workbench attach                                          the screen, on the run that lives
+  cnn-workbench serve                                           the screen in a browser, at an address that it prints
   cnn-workbench evaluate best:resnet18                          per-class accuracy, confusion matrix, calibration
   cnn-workbench sweep quick.toml --arch resnet18,vit --seed 0..4    ten runs, one after the other
 
@@ -275,7 +277,7 @@ def _source_command(arguments: list[str]) -> int:
     return 0
 
 
-COMMAND_MODULES = ("runs", "run", "ps", "compare", "evaluate", "predict", "sweep")
+COMMAND_MODULES = ("runs", "run", "ps", "compare", "evaluate", "predict", "sweep", "serve")
 """Commands that are a module of `workbench.commands` each, with a `main` that takes the arguments."""
 
 COMMANDS = {

@@ -29,6 +29,7 @@ from workbench.tui.torch_loader import TorchLoader
 
 if TYPE_CHECKING:
     from textual.command import Provider
+    from textual.driver import Driver
 
     from workbench.inspect.layer import Layer
     from workbench.profile import Resolved
@@ -86,10 +87,12 @@ class Workbench(Sessions, TellsEnds, WithActions, App[None], inherit_bindings=Fa
         walk: "Callable[[str, int], Layer] | None" = None,
         preload: bool = True,
         attach: str | None = None,
+        driver: "type[Driver] | None" = None,
     ) -> None:
         """`settings_path`: where theme and last screen are kept. `preload`: load torch when nobody types.
 
-        `attach`: begin on the Train screen, with this run or, where it is empty, with the one it chooses.
+        `attach`: begin on the Train screen, with this run or, where it is empty, with the one it chooses. `driver`:
+        what draws, where it is no terminal.
         """
         self.settings = settings or Settings()
         places = {
@@ -99,7 +102,7 @@ class Workbench(Sessions, TellsEnds, WithActions, App[None], inherit_bindings=Fa
         start = self.settings.screen if self.settings.screen in places else "models"
         start = "train" if attach is not None else start
         self.DEFAULT_MODE = start  # type: ignore[misc]  # read once, by the line below
-        super().__init__()
+        super().__init__(driver_class=driver)
         for name, make in places.items():
             self.add_mode(name, make)
         self.root, self.walk, self.torch = root, walk, TorchLoader()

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench.base.errors import UserError
 from workbench.base.text import clean
@@ -16,17 +17,24 @@ from workbench.tui.settings import load_settings
 from workbench.tui.signals import Signals, ending_on_signals
 from workbench.tui.terminal import forgive_bytes
 
+if TYPE_CHECKING:
+    from textual.driver import Driver
+
 LOG_LIMIT = 1_000_000
 """Bytes after which the log begins anew."""
 
 
-def run(root: Path, *, attach: str | None = None) -> int:
+def run(root: Path, *, attach: str | None = None, driver: "type[Driver] | None" = None) -> int:
     """Show the screen until somebody quits; returns the exit code. `root`: the folder of the runs.
 
-    `attach`: begin with this run, or, where it is empty, with the one that the Train screen would choose.
+    `attach`: begin with this run, or, where it is empty, with the one that the Train screen would choose. `driver`:
+    what draws, where it is a browser and no terminal.
     """
     place = settings_path()
-    app = Workbench(root, load_settings(place), settings_path=place, attach=attach)
+    settings = load_settings(place)
+    if driver is not None and settings.ascii == "auto":
+        settings.ascii = False  # where the server was started says nothing of what a browser can show
+    app = Workbench(root, settings, settings_path=place, attach=attach, driver=driver)
     app.once_drawn(prepare_for_workers)
     forgive_bytes()
 
