@@ -4,6 +4,8 @@ import asyncio
 import os
 import pty
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -89,3 +91,25 @@ def test_a_terminal_that_has_gone_takes_what_is_written_and_says_so_once() -> No
             assert terminal.write("gone\n" * 5000) == 25000
             terminal.flush()
     assert told == ["lost"]
+
+
+def test_on_a_hung_up_terminal_nobody_turns_round_and_round(tmp_path: Path) -> None:
+    """As a program of its own: descriptor 0 is what this is about."""
+    code = (
+        "import os, pty, signal, select\n"
+        "from pathlib import Path\n"
+        "from workbench.tui.app import Workbench\n"
+        "from workbench.tui.signals import ending_on_signals\n"
+        "controller, end = pty.openpty()\n"
+        "os.dup2(end, 0)\n"
+        f"with ending_on_signals(Workbench(Path({str(tmp_path)!r}), preload=False), print) as signals:\n"
+        "    os.close(controller)\n"
+        "    assert select.select([0], [], [], 0)[0], 'at its end it is always there to be read'\n"
+        "    while signals.number is None:\n"
+        "        signal.pause()\n"
+        "    assert not select.select([0], [], [], 0.2)[0]\n"
+        "    signals.screen_is_over()\n"
+        "print(signals.name)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("SIGHUP\n", "")
