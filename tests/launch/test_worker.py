@@ -61,9 +61,7 @@ def test_all_that_waits_is_trained_and_what_cannot_be_says_why(queue: Queue) -> 
     assert ".taken" not in queue.failed()[0].why()
 
 
-@pytest.mark.parametrize(
-    ("name", "code", "ending"), [("SIGTERM", 75, "preempted"), ("SIGUSR2", 75, "preempted"), ("SIGINT", 130, "stopped")]
-)
+@pytest.mark.parametrize(("name", "code", "ending"), [("SIGUSR2", 75, "preempted"), ("SIGINT", 130, "stopped")])
 def test_a_worker_that_is_asked_to_end_has_its_child_save_and_leaves_what_waits(
     queue: Queue, name: str, code: int, ending: str
 ) -> None:

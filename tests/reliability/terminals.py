@@ -222,8 +222,6 @@ def trial(folder: Path, way: str, moment: str, expected: Expected, rng: random.R
         check(screen, expected)
     except LostError as error:
         found["lost"] = str(error)
-        with suppress(OSError):
-            shutil.copytree(folder, Path(tempfile.gettempdir()) / f"lost-{screen.token}", dirs_exist_ok=True)
     finally:
         screen.end()
     return found

@@ -17,7 +17,7 @@ from workbench.runs.reading import last_ending, read_metrics
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 120
-EPOCHS = 20
+EPOCHS = 10
 
 
 def script_of_the_docs() -> str:

@@ -108,9 +108,7 @@ def test_a_terminal_that_goes_away_takes_no_run_with_it(launch: Open, tmp_path: 
     assert resumed["step"] == stopped["step"], "no step is lost"
 
 
-@pytest.mark.parametrize(
-    ("name", "code", "ending"), [("SIGTERM", 75, "preempted"), ("SIGUSR2", 75, "preempted"), ("SIGINT", 130, "stopped")]
-)
+@pytest.mark.parametrize(("name", "code", "ending"), [("SIGTERM", 75, "preempted"), ("SIGINT", 130, "stopped")])
 def test_whoever_ends_the_screen_by_a_signal_finds_the_run_saved(
     launch: Open, tmp_path: Path, name: str, code: int, ending: str
 ) -> None:
