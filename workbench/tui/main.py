@@ -14,6 +14,7 @@ from workbench.notify import settings_path
 from workbench.tui.app import Workbench
 from workbench.tui.settings import load_settings
 from workbench.tui.signals import Signals, ending_on_signals
+from workbench.tui.terminal import forgive_bytes
 
 LOG_LIMIT = 1_000_000
 """Bytes after which the log begins anew."""
@@ -27,6 +28,7 @@ def run(root: Path, *, attach: str | None = None) -> int:
     place = settings_path()
     app = Workbench(root, load_settings(place), settings_path=place, attach=attach)
     app.once_drawn(prepare_for_workers)
+    forgive_bytes()
 
     def without_the_screen(signals: Signals) -> None:
         _finish(app, signals)
