@@ -54,6 +54,8 @@ class Signals:
     def handle(self, number: int, frame: FrameType | None) -> None:
         """In the main thread, between any two steps of Python."""
         launches = self._app.launches
+        if number == signal.SIGHUP and not os.isatty(0):
+            read_nothing()
         if self.number is None:
             self.number = number
             threading.Thread(target=self._see_to_it, name="signals", daemon=True).start()
@@ -92,3 +94,13 @@ def _watch_terminal(left: threading.Event) -> None:
         if not os.isatty(0):  # a hung-up terminal is none
             os.kill(os.getpid(), signal.SIGHUP)
             return
+
+
+def read_nothing() -> None:
+    """What was a terminal is at its end for ever, and Textual's reader would turn round and round on that.
+
+    A pipe that nobody writes into has it wait. Its other end stays open as long as the process.
+    """
+    read, _write = os.pipe()
+    os.dup2(read, 0)
+    os.close(read)
