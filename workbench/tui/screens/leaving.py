@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from workbench.base.text import clean
+from workbench.tui.screens.runs_dialogs import FRAME
 
 if TYPE_CHECKING:
     from workbench.tui.launching import Launcher
@@ -22,13 +23,7 @@ Ending = Literal["hand over", "stop"]
 class LeaveDialog(ModalScreen[Ending | None]):
     """Asks what becomes of the run, then waits for it; returns what was done, None for staying."""
 
-    DEFAULT_CSS = """
-    LeaveDialog { align: center middle; }
-    LeaveDialog > Vertical {
-        width: 76; max-width: 100%; height: auto; max-height: 100%; border: round $warning; padding: 0 1;
-        background: $surface;
-    }
-    """
+    DEFAULT_CSS = FRAME.format(name="LeaveDialog", width="76") + "LeaveDialog > Vertical { border: round $warning; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("h", "end('hand over')", "hand over", show=False),
         Binding("s", "end('stop')", "stop", show=False),
