@@ -23,6 +23,7 @@ import termios
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,10 @@ from workbench.runs import journal
 from workbench.runs.history import History
 from workbench.runs.writer import RunWriter
 from workbench.tui.app import Workbench
+from workbench.tui.compare_draw import RunLine, draw_runs
 from workbench.tui.screens.runs_view import RunsView
 from workbench.tui.settings import Settings
-from workbench.tui.widgets.chart_view import Series, draw
+from workbench.tui.widgets.chart import strip_of
 from workbench.tui.widgets.table import VirtualTable
 
 BARS = {"first": 0.5, "80x24": 6000, "160x45": 12_000, "idle": 0, "chart": 0.010, "table": 0.050}
@@ -48,7 +50,8 @@ SETTLE = 4.0
 STEPS = 4.0
 """Lines a second that a live run writes; a trainer gathers those of faster steps."""
 RUNS = 8
-CHART = (150, 40)
+CHART = (160, 24)
+"""Columns and rows of Compare's chart on a terminal of 160 x 45."""
 
 
 # Programs in a terminal of their own
@@ -193,8 +196,9 @@ def line_bytes(seconds: float) -> dict[str, Any]:
                     share = (shown.busy() - busy) / span
             finally:
                 live.end()
-            found[f"bytes_{name}"] = {"bytes_per_second": round(drawn / span), "bar": BARS[name], "share": round(share, 4),
-                                      "unit": "bytes/s", "holds": drawn / span <= BARS[name]}  # fmt: skip
+            found[f"bytes_{name}"] = {"bytes_per_second": round(drawn / span), "share": round(share, 4),
+                                      "bar": BARS[name], "unit": "bytes/s",
+                                      "holds": drawn / span <= BARS[name]}  # fmt: skip
         idle = {}
         for screen in ("models", "train", "runs"):
             with program(root, 160, 45, screen) as shown:
@@ -211,8 +215,11 @@ def line_bytes(seconds: float) -> dict[str, Any]:
 
 
 def chart(points: int, blocks: int) -> dict[str, Any]:
-    """A tick of eight long runs on one chart: their new lines are read, thinned and drawn. The first look is before it."""
-    read, drawing = [], []
+    """A tick of eight long runs on Compare's chart: new lines are read, thinned, drawn. The first look is before it.
+
+    `ui` is what the screen's own thread has of it; reading and drawing are done in a thread beside it.
+    """
+    times: dict[str, list[float]] = {"read": [], "draw": [], "ui": []}
     with tempfile.TemporaryDirectory() as folder:
         paths = [made.make_long_run(Path(folder, str(number)), points) for number in range(RUNS)]
         histories = [History(path) for path in paths]
@@ -223,26 +230,29 @@ def chart(points: int, blocks: int) -> dict[str, Any]:
             for path in paths:
                 with open(path / "metrics.jsonl", "ab", buffering=0) as file:
                     file.write(journal.encode(made.step_line(points + 1 + tick)))
-            began = time.perf_counter()
-            series = curves(histories)
-            between = time.perf_counter()
-            picture = draw(series, ends=(0.0, points / 900), width=CHART[0], height=CHART[1])
-            drawing.append(time.perf_counter() - between)
-            read.append(between - began)
-            assert len(picture.rows) == CHART[1]
-    whole = spread([a + b for a, b in zip(read, drawing, strict=True)])
-    return {"chart": {**whole, "read": spread(read)["median"], "draw": spread(drawing)["median"], "runs": RUNS,
+            marks = [time.perf_counter()]
+            lines = curves(histories)
+            marks.append(time.perf_counter())
+            picture = draw_runs(lines, ends=(0.0, points / 900), axis="epoch", width=CHART[0], height=CHART[1])
+            marks.append(time.perf_counter())
+            strips = [strip_of(row) for row in picture.rows]
+            marks.append(time.perf_counter())
+            assert len(strips) == CHART[1]
+            for name, (began, ended) in zip(times, pairwise(marks), strict=True):
+                times[name].append(ended - began)
+    whole = spread([sum(parts) for parts in zip(*times.values(), strict=True)])
+    return {"chart": {**whole, **{name: spread(found)["median"] for name, found in times.items()}, "runs": RUNS,
                       "points": points, "size": "x".join(map(str, CHART)), "bar": BARS["chart"], "unit": "s",
                       "holds": whole["median"] <= BARS["chart"]}}  # fmt: skip
 
 
-def curves(histories: Sequence[History]) -> list[Series]:
+def curves(histories: Sequence[History]) -> list[RunLine]:
     """The curves as they are now, one a run, each a little above the one before: eight lines on one chart."""
     found = []
     for number, history in enumerate(histories):
         history.refresh()
         curve = history.curve("train_loss", x="epoch", points=2 * CHART[0])
-        found.append(Series(f"run {number}", curve.x, np.asarray(curve.y) + number * 0.1))
+        found.append(RunLine("ABCDEFGH"[number], number, curve.x, np.asarray(curve.y) + number * 0.1))
     return found
 
 

@@ -16,10 +16,11 @@ import pytest
 import torch
 from made_runs import make_run
 
-from tests.bench import common, loop, screen, versus_plain
+from tests.bench import common, loop, screen, screen_parts, versus_plain
 from tests.bench.common import Conductor, Span
 from workbench.data import open_dataset
 from workbench.profile.schema import Data
+from workbench.runs.run import Run
 from workbench.training.observer import Snapshot
 
 CPU = torch.device("cpu")
@@ -193,6 +194,53 @@ def test_the_screen_that_is_measured_shows_the_run(tmp_path: Path) -> None:
             return str(look.path.name)
 
     assert asyncio.run(live()) == run.name
+
+
+def test_a_chart_of_eight_runs_is_read_drawn_and_timed_in_its_parts() -> None:
+    figures = screen_parts.chart(3000, 1)["chart"]
+    assert len(figures["values"]) == 5
+    assert all(figures[part] > 0 for part in ("read", "draw", "ui"))
+    assert figures["median"] == pytest.approx(figures["read"] + figures["draw"] + figures["ui"], rel=1)
+    assert figures["holds"] == (figures["median"] <= figures["bar"])
+
+
+def test_pages_of_the_real_table_are_timed() -> None:
+    figures = screen_parts.table(150, 1)["table"]
+    assert len(figures["values"]) == 10
+    assert 0 < figures["median"] < 5
+    assert "holds" in figures
+
+
+def test_the_run_that_is_watched_for_bytes_is_one_that_lives_and_grows(tmp_path: Path) -> None:
+    growing = screen_parts.Growing(tmp_path)
+    run = Run(growing.run_.path)
+    assert run.state.name == "running"
+    growing.start()
+    while not run.history.last_step:
+        growing.over.wait(0.02)
+        run.refresh()
+    growing.end()
+    run.refresh()
+    assert run.state.name == "finished"
+    assert run.damaged == 0
+
+
+def test_a_program_is_timed_to_its_first_content_and_counted_by_what_it_writes(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    with screen_parts.program(tmp_path / "runs", 80, 24) as shown:
+        seconds = shown.until(screen_parts.FIRST_NAME)
+        before = shown.busy()
+        assert seconds > 0
+        shown.read(1.0)
+        shown.press(b"\x1b[B" * 5)
+        assert len(shown.read(1.0)) > 100
+        assert shown.busy() >= before > 0
+    assert shown.process.poll() is not None
+
+
+def test_a_part_that_there_is_not_is_told() -> None:
+    with pytest.raises(SystemExit, match="no such part: chrat; there are first, bytes, chart, table"):
+        screen.parts(argparse.Namespace(only="chart,chrat"))
 
 
 def test_the_exit_code_says_whether_the_bars_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """`cnn-workbench run`: one run steered, labelled, thrown away and fetched back, as a person at a terminal sees it."""
 
+import errno
 import io
 import json
 import os
@@ -9,8 +10,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,8 +23,9 @@ from workbench.commands.run import CHANGING, LOOKING
 from workbench.runs import trash
 from workbench.runs.control import Inbox, Request
 from workbench.runs.journal import Journal
-from workbench.runs.lock import RunLock
+from workbench.runs.lock import RunLock, own_identity
 from workbench.runs.user import User, change_user, read_user
+from workbench.tui.steering import steer
 
 FIRST, SECOND = "20261122-100000-resnet18-aaaaaa", "20261122-110000-vgg11-bbbbbb"
 START = "import sys; from workbench import cli; cli.COMMAND_MODULES = ('run',)\n"
@@ -263,6 +267,59 @@ def test_a_request_that_nobody_answers_is_taken_back(refused: Command) -> None:
     assert line == f"{FIRST}: no trainer answered within 0.1 s (it is running); the request was taken back"
     assert list((run / "control").iterdir()) == []
     held.release()
+
+
+def test_a_run_of_another_host_that_may_not_see_the_folder(refused: Command) -> None:
+    run = Path("runs") / FIRST
+    (run / "lock").write_text(json.dumps(own_identity() | {"host": "gpu-box\x1b[2J"}))
+    line = refused("stop", FIRST, "--timeout", "0.1", code=1)
+    host = "gpu-box\ufffd[2J"
+    assert line == (
+        f"{FIRST}: no trainer answered within 0.1 s (it is silent: on {host}; watching whether it moves; this folder "
+        f"may be one that {host} does not see); the request was taken back"
+    )
+    assert list((run / "control").iterdir()) == []
+    told = steer(run, "pause", seconds=0.1)
+    assert not told.done
+    assert f"this folder may be one that {host} does not see" in told.text
+
+
+def test_a_run_of_another_user(refused: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Path("runs") / FIRST
+    (run / "control").mkdir()
+    monkeypatch.setattr(Path, "owner", lambda self: "alice")
+    real = os.open
+
+    def not_yours(path: Any, flags: int, *given: Any, **options: Any) -> int:
+        if flags & os.O_CREAT and "dir_fd" in options:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path, flags, *given, **options)
+
+    with trainer(run):
+        monkeypatch.setattr(os, "open", not_yours)
+        line = refused("stop", FIRST)
+    why = f"runs/{FIRST}/control is alice's, and you may not write there (Permission denied)"
+    assert line == f"cannot ask {FIRST}: {why}"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_run_whose_folder_may_not_be_written(refused: Command) -> None:
+    run = Path("runs") / FIRST
+    run.chmod(0o500)
+    try:
+        assert "you may not write there (Permission denied)" in refused("stop", FIRST)
+    finally:
+        run.chmod(0o700)
+
+
+def test_two_who_ask_at_once_are_both_answered(done: Command) -> None:
+    run = Path("runs") / FIRST
+    with trainer(run) as asked, ThreadPoolExecutor(4) as pool:
+        told = list(pool.map(lambda kind: steer(run, kind), ["pause", "checkpoint"] * 4))
+        assert done("stop", FIRST) == f"{FIRST}: stop at step 7 (epoch 1)\n"
+    assert [answer.done for answer in told] == [True] * 8
+    assert sorted(answer.text.split()[0] for answer in told) == ["checkpoint"] * 4 + ["pause"] * 4
+    assert len({request.id for request in asked}) == 9
 
 
 def test_a_request_that_was_taken_and_not_answered_is_told(refused: Command, monkeypatch: pytest.MonkeyPatch) -> None:

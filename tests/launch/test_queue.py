@@ -127,6 +127,35 @@ def test_what_was_taken_by_one_who_died_waits_again_unless_there_is_a_run_of_it(
     assert (labels(queue.waiting()), queue.taken()) == (["none"], [])
 
 
+def test_what_a_dead_worker_had_begun_belongs_to_its_child_while_that_lives(queue: Queue) -> None:
+    queue.add(order("a", "detached"))
+    taken = queue.take("detached")
+    assert taken is not None
+    (taken.path / "taken.json").write_text(json.dumps(DEAD))
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    queue.trained_by(taken, child.pid)
+    queue.tidy()
+    assert (labels(queue.taken()), labels(queue.waiting())) == (["a"], [])
+    child.communicate(b"\n")
+    queue.tidy()
+    assert (labels(queue.taken()), labels(queue.waiting())) == ([], ["a"])
+    again = queue.take("detached")
+    assert again is not None
+    assert sorted(path.name for path in again.path.iterdir()) == ["order.json", "profile.toml", "taken.json"]
+
+
+def test_a_run_that_was_to_go_on_and_has_not_is_not_forgotten(queue: Queue) -> None:
+    for name in ("goes on", "did not"):
+        queue.add(Order(run="20261122-100001-x-aaaaaa", way="detached", label=name))
+        taken = queue.take("detached")
+        assert taken is not None
+        (taken.path / "taken.json").write_text(json.dumps(DEAD))
+        if name == "goes on":
+            taken.output.write_text("00:01 run /runs/20261122-100001-x-aaaaaa\n")
+    queue.tidy()
+    assert (labels(queue.waiting()), queue.taken()) == (["did not"], [])
+
+
 def test_what_waits_for_a_worker_that_is_not_there_is_known(queue: Queue) -> None:
     queue.add(order("there", "detached"))
     assert labels(queue.left()) == ["there"]

@@ -2,6 +2,7 @@
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from workbench.launch.thread import HAND_OVER, ThreadedRun
 from workbench.profile import load
 from workbench.runs import journal
 from workbench.runs.reading import read_json
+from workbench.training import session
 from workbench.training.loop import Trainer
 from workbench.training.observer import Quiet, StopRequest
 from workbench.training.session import resume_run
@@ -155,6 +157,32 @@ def test_stopped_before_there_is_a_run(tmp_path: Path, root: Path) -> None:
     assert not root.exists()
 
 
+def test_asked_to_stop_while_it_is_made_ready_there_is_never_a_run(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for it then: the program ends, and a run that came to be would be a crashed one."""
+    run = ThreadedRun(an_order(tmp_path), root, tmp_path / "mine.toml")
+    made_ready = session.prepare
+
+    def prepare(*arguments: Any) -> Any:
+        assert not run.begun
+        run.stop(HAND_OVER)
+        return made_ready(*arguments)
+
+    monkeypatch.setattr(session, "prepare", prepare)
+    run.start()
+    ended(run)
+    assert (run.begun, run.error, run.run_id) == (False, "", "")
+    assert list(root.iterdir()) == []
+
+
+def test_what_a_person_has_stopped_is_not_handed_over(tmp_path: Path, root: Path) -> None:
+    run = ThreadedRun(an_order(tmp_path), root, tmp_path / "mine.toml")
+    run._request.set("request")
+    run.stop(HAND_OVER)
+    assert run._request.cause == "request"
+
+
 class Heard:
     """Keeps the news."""
 
@@ -218,6 +246,28 @@ def test_left_while_it_is_made_ready_the_order_stays_in_the_queue(
     assert launcher.finish(hand_over=False) == "small had not begun yet; it waits in the queue"
     assert [(entry.order.label, entry.order.way) for entry in Queue(root).waiting()] == [("small", "thread")]
     ready.set()
+
+
+def test_one_that_begins_while_the_screen_ends_is_not_forgotten(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The launcher had just looked whether the end has come."""
+    monkeypatch.setattr("workbench.tui.launching.start_worker", lambda root, now="": None)
+    told = Heard()
+    launcher = Launcher(root, told.tell)
+    take = launcher.queue.take
+
+    def taken_late(way: Any) -> Any:
+        entry = take(way)
+        launcher.stop(hand_over=True)
+        return entry
+
+    monkeypatch.setattr(launcher.queue, "take", taken_late)
+    launcher.submit([an_order(tmp_path)])
+    told.wait_for("starting")
+    assert "small goes on in a process of its own" in launcher.finish(hand_over=True)
+    assert [(entry.order.label, entry.order.way) for entry in Queue(root).waiting()] == [("small", "detached")]
+    assert Queue(root).taken() == []
 
 
 def test_handed_over_the_rest_comes_first_in_the_queue(

@@ -61,6 +61,45 @@ def test_all_that_waits_is_trained_and_what_cannot_be_says_why(queue: Queue) -> 
     assert ".taken" not in queue.failed()[0].why()
 
 
+@pytest.mark.parametrize(("name", "code", "ending"), [("SIGUSR2", 75, "preempted"), ("SIGINT", 130, "stopped")])
+def test_a_worker_that_is_asked_to_end_has_its_child_save_and_leaves_what_waits(
+    queue: Queue, name: str, code: int, ending: str
+) -> None:
+    queue.add(an_order(queue, PROFILE.replace("epochs = 2", "epochs = 5000")))
+    queue.add(Order(profile=PROFILE, way="detached", label="waits"))
+    worker = subprocess.Popen([sys.executable, "-m", "workbench.launch", "--runs", str(queue.root)])
+    try:
+        eventually(lambda: bool(queue.taken()) and run_in(queue.taken()[0].output) != "")
+        run = queue.root / run_in(queue.taken()[0].output)
+        eventually(lambda: int(read_json(run / "status.json").get("step", 0)) > 0)
+        for pid in (worker.pid, int(read_json(run / "lock")["pid"])):
+            os.kill(pid, signal.SIGHUP)  # of no concern to those who have no terminal
+        time.sleep(0.3)
+        assert last_ending(run) is None
+        worker.send_signal(getattr(signal, name))
+        assert worker.wait(SECONDS) == code
+    finally:
+        worker.kill()
+    assert last_ending(run) == ending
+    assert (queue.taken(), queue.failed()) == ([], [])
+    waiting = [(entry.order.run, entry.order.label) for entry in queue.waiting()]
+    assert waiting == ([(run.name, "small")] if code == 75 else []) + [("", "waits")]
+    assert queue.waiting()[0].order.way == "detached"
+
+
+def test_a_worker_that_is_asked_to_end_before_there_is_a_run_leaves_the_order(queue: Queue) -> None:
+    queue.add(an_order(queue))
+    worker = subprocess.Popen([sys.executable, "-m", "workbench.launch", "--runs", str(queue.root)])
+    try:
+        eventually(lambda: bool(queue.taken()) and (queue.taken()[0].path / "child.json").exists())
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(SECONDS) == 75
+    finally:
+        worker.kill()
+    assert [entry.order.label for entry in queue.waiting()] == ["small"]
+    assert (queue.taken(), queue.failed()) == ([], [])
+
+
 def test_a_killed_worker_leaves_its_child_at_work_and_the_turn_with_it(queue: Queue) -> None:
     long = PROFILE.replace("epochs = 2", "epochs = 5000")
     queue.add(an_order(queue, long))
@@ -74,8 +113,6 @@ def test_a_killed_worker_leaves_its_child_at_work_and_the_turn_with_it(queue: Qu
     assert queue.turn() is None
     os.kill(int(holder["pid"]), signal.SIGTERM)
     eventually(lambda: last_ending(run) == "preempted")
-    queue.tidy()
-    assert (queue.taken(), queue.waiting(), queue.failed()) == ([], [], [])
 
     def free() -> bool:
         turn = queue.turn()
@@ -84,3 +121,5 @@ def test_a_killed_worker_leaves_its_child_at_work_and_the_turn_with_it(queue: Qu
         return turn is not None
 
     eventually(free)
+    queue.tidy()
+    assert (queue.taken(), queue.waiting(), queue.failed()) == ([], [], [])

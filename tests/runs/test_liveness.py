@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from workbench.runs.liveness import SILENT_SECONDS, Ending, Heartbeats, State, state_of
+from workbench.runs.liveness import LOST_SECONDS, SILENT_SECONDS, Ending, Heartbeats, State, state_of
 from workbench.runs.lock import own_identity, start_ticks
 
 TRAINER = """
@@ -152,6 +152,52 @@ def test_a_run_of_another_host_lives_while_its_counter_moves(tmp_path: Path) -> 
     state = look(tmp_path, {"seq": 8}, beats)
     assert (state.name, state.detail) == ("silent", "on gpu-box; nothing new for 4 min")
     assert look(tmp_path, {"seq": 9, "state": "paused"}, beats).name == "paused"
+
+
+def test_a_run_of_a_host_that_is_gone_is_lost_and_found_when_that_comes_back(tmp_path: Path) -> None:
+    hold(tmp_path, host="gpu-box")
+    clock = Clock()
+    beats = Heartbeats(clock)
+    look(tmp_path, {"seq": 7}, beats)
+    clock.now += LOST_SECONDS - 1
+    assert look(tmp_path, {"seq": 7}, beats) == State("silent", "on gpu-box; nothing new for 9 min")
+    clock.now += 7200
+    assert look(tmp_path, {"seq": 7}, beats) == State("lost", "on gpu-box; nothing new for 2 h")
+    clock.now += 1
+    assert look(tmp_path, {"seq": 8}, beats) == State("running", "on gpu-box")
+
+
+def test_whoever_has_only_just_come_finds_it_lost_by_the_age_of_its_last_word(tmp_path: Path) -> None:
+    hold(tmp_path, host="gpu-box")
+    status = tmp_path / "status.json"
+    status.write_text("{}")
+    for days, told in ((0.5, ("silent", "on gpu-box; watching whether it moves")),
+                       (3, ("lost", "on gpu-box; its last word is 3 days old")),
+                       (-400, ("silent", "on gpu-box; watching whether it moves"))):  # fmt: skip
+        written = time.time() - days * 86_400 - 5
+        os.utime(status, (written, written))
+        state = look(tmp_path, {"seq": 7})
+        assert (state.name, state.detail) == told
+    long_ago = time.time() - 400 * 86_400
+    beats = Heartbeats()
+    for seq in (7, 8, 9):  # a writer whose clock is a year back
+        os.utime(status, (long_ago, long_ago))
+        state = look(tmp_path, {"seq": seq}, beats)
+    assert state == State("running", "on gpu-box")
+
+
+@pytest.mark.parametrize("back", [-86_400.0 * 400, 86_400.0 * 400])
+def test_a_reader_whose_clock_is_wrong_takes_no_run_of_its_machine_for_another(
+    tmp_path: Path, trainer: Any, monkeypatch: pytest.MonkeyPatch, back: float
+) -> None:
+    process = trainer()
+    (tmp_path / "status.json").write_text("{}")
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + back)
+    assert look(tmp_path).name == "running"
+    process.kill()
+    process.wait()
+    assert look(tmp_path).name == "crashed"
 
 
 def test_a_clock_that_jumps_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,10 +33,11 @@ class Terminal:
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.before = termios.tcgetattr(terminal)
         self.raw = b""
+        path = os.pathsep.join(filter(None, (str(CHECKOUT), os.environ.get("PYTHONPATH"))))
         self.process = subprocess.Popen(
             command, cwd=folder, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-            env={**os.environ, "TERM": "xterm-256color", "PYTHONPATH": str(CHECKOUT), **(environ or {})},
+            env={**os.environ, "TERM": "xterm-256color", "PYTHONPATH": path, **(environ or {})},
         )  # fmt: skip
         os.close(terminal)
 
@@ -75,6 +76,11 @@ class Terminal:
     def said(self) -> str:
         """Everything that was written so far, without escape sequences."""
         return _SEQUENCE.sub("", self.raw.decode("utf-8", errors="replace"))
+
+    @property
+    def codes(self) -> set[str]:
+        """What colours and styles were asked for: `38;5;160` of `ESC [ 38;5;160 m`."""
+        return set(re.findall(r"\x1b\[([0-9;]*)m", self.raw.decode("utf-8", errors="replace")))
 
     def resize(self, columns: int, rows: int) -> None:
         """Another size, as when somebody pulls at the window's corner."""

@@ -28,9 +28,11 @@ SEQUENCES = {
 MARKUP = "[/oops][@click=app.quit]x[/][bold"
 EVIL = MARKUP + "".join(SEQUENCES.values()) + "W" * 10_000
 FORBIDDEN = (
-    b"\x1b]52", b"\x1b]2;", b"\x1b]0;", b"\x1b]1337", b"\x1b]8;", b"\x1b_", b"\x1bP", b"\x1bc", b"\x1b[6n", b"\x1b[13;66H",
-    b"\xc2\x9b", b"\xc2\x9d", b"\xc2\x90", b"\xc2\x9c", b"\xc2\x85", "\u202e".encode(), "\u2066".encode(),
-    "\u200f".encode(), "\u200b".encode(), "\u200d".encode(), "\ufeff".encode(), "\u2028".encode(), b"\x00", b"\x7f", b"\x0b",
+    b"\x1b]52", b"\x1b]2;", b"\x1b]0;", b"\x1b]1337", b"\x1b]8;", b"\x1b_", b"\x1bP", b"\x1bc", b"\x1b[6n",
+    b"\x1b[13;66H", b"\xc2\x9b", b"\xc2\x9d", b"\xc2\x90", b"\xc2\x9c", b"\xc2\x85", "\u202e".encode(),
+    "\u2066".encode(), "\u200f".encode(), "\u200b".encode(),
+    "\u200d".encode(), "\ufeff".encode(), "\u2028".encode(), b"\x00",
+    b"\x7f", b"\x0b",
 )  # fmt: skip
 """No drawing of ours has any of these in it."""
 
@@ -68,12 +70,16 @@ SURFACES = (
     Surface("another run", ("[",), "run 2 of 3"),
     Surface("a failed run", ("[",), "run 1 of 3"),
     Surface("help", ("?",), "type to filter"),
+    Surface("profiles", (ESC, "2"), "[2 Profiles]"),
+    Surface("a profile of one's own", (END, "\x1b[H", DOWN), "differs"),
+    Surface("compare", ("4", "\x1b[H", " ", " ", "c"), "[5 Compare]"),
+    Surface("keys that differ", ("\t",), "differ"),
 )
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """Three runs whose every text is hostile, the newest of them live; one more in the trash. Its own name is hostile."""
+    """Three runs whose every text is hostile, the newest live, one in the trash; the folder's name is hostile too."""
     root = tmp_path / ("runs" + MARKUP.replace("/", "") + SEQUENCES["clipboard"] + SEQUENCES["bidi"])
     root.mkdir()
     facts = {"host": EVIL, "device": EVIL, "git": {"commit": EVIL}, "argv": [EVIL], "parent": EVIL, "recipe": EVIL,
@@ -96,6 +102,12 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     strange = root / ".trash" / ("x" + SEQUENCES["clipboard"] + MARKUP.replace("/", ""))
     strange.mkdir()
     (strange / "run.json").write_text("{}")
+    profiles = tmp_path / "profiles"
+    profiles.mkdir()
+    (profiles / ("x" + SEQUENCES["clipboard"] + SEQUENCES["bidi"] + "[bold].toml")).write_text(
+        f"# {MARKUP}\nseed = 1\n"
+    )
+    (profiles / "evil.toml").write_text(tomli_w.dumps({"name": EVIL, EVIL: 1, "optim": {"name": EVIL, "lr": EVIL}}))
     place = Path(os.environ["XDG_CONFIG_HOME"]) / "cnn-workbench" / "settings.toml"
     place.parent.mkdir()
     own = {"line": "fast", "theme": EVIL, EVIL: "1", "keys": {EVIL: "o", "models.sort": EVIL}}

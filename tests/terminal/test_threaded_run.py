@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -107,18 +108,43 @@ def test_a_terminal_that_goes_away_takes_no_run_with_it(launch: Open, tmp_path: 
     assert resumed["step"] == stopped["step"], "no step is lost"
 
 
-def test_a_scheduler_that_ends_the_screen_finds_the_run_saved(launch: Open, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "code", "ending"), [("SIGTERM", 75, "preempted"), ("SIGINT", 130, "stopped")])
+def test_whoever_ends_the_screen_by_a_signal_finds_the_run_saved(
+    launch: Open, tmp_path: Path, name: str, code: int, ending: str
+) -> None:
     terminal = launch(LONG)
     terminal.wait_for("● running", SECONDS)
-    os.kill(terminal.process.pid, signal.SIGTERM)
+    os.write(terminal.controller, b"\x03")  # a key, and no signal
+    terminal.wait_for("q quits")
+    os.kill(terminal.process.pid, getattr(signal, name))
     while terminal.read():
         pass
-    assert terminal.process.wait(timeout=30) == 75
+    assert terminal.process.wait(timeout=30) == code
     [run] = runs(tmp_path)
-    assert last_ending(run) == "preempted"
+    assert events(run)[-1]["cause"] == name
+    assert last_ending(run) == ending
     assert (run / "checkpoints" / "last.pt").is_file()
     assert Queue(tmp_path / "runs").waiting() == []
     assert f"--resume {run.name}" in terminal.text()
+
+
+def test_interrupted_twice_it_waits_for_no_step(launch: Open, tmp_path: Path) -> None:
+    (tmp_path / "endless.py").write_text(
+        "import pathlib, time\nfrom small_run import Net\n\n\n"
+        "class Endless(Net):\n    def forward(self, x):\n"
+        "        pathlib.Path('at-it').touch()\n        time.sleep(600)\n"
+    )
+    terminal = launch(PROFILE.replace("small_run:Net", "endless:Endless"))
+    threading.Thread(target=lambda: [None for _ in iter(terminal.read, False)], daemon=True).start()
+    eventually((tmp_path / "at-it").exists)
+    for _ in range(2):
+        os.kill(terminal.process.pid, signal.SIGINT)
+        time.sleep(1)  # the first is heard while the screen is there, or while the run is waited for
+        assert terminal.process.poll() is None or _ == 1
+    assert terminal.process.wait(timeout=20) == 130
+    Queue(tmp_path / "runs").tidy()
+    assert (Queue(tmp_path / "runs").waiting(), Queue(tmp_path / "runs").taken()) == ([], [])
+    assert b"Traceback" not in terminal.raw
 
 
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])

@@ -645,11 +645,27 @@ def test_requests_and_signals_reach_all_ranks(tmp_path: Path, start: Any) -> Non
     assert group.err(0).count("run " + str(run)) == 2
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_interrupted_once_all_ranks_save_and_twice_they_end_at_once(tmp_path: Path, start: Any, times: int) -> None:
+    group, run = begin_endless(tmp_path, start)
+    wait_until(lambda: read_json(run / "status.json").get("step"))
+    for process in group.processes * times:  # as Ctrl-C: to every process of the terminal
+        os.kill(process.pid, signal.SIGINT)
+    assert group.end() == [130, 130]
+    [event] = events(run, "stopped")
+    assert event["cause"] in ("SIGINT", "SIGINT twice")[: 1 + (times == 2)]
+    if times == 1:
+        assert load_last(run)["state"]["step"] == event["step"]
+    assert "Traceback" not in group.err(0) + group.err(1)
+
+
 @pytest.mark.slow
-def test_torchrun_from_start_to_signal(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR2"])
+def test_torchrun_from_start_to_signal(tmp_path: Path, name: str) -> None:
     profile = profile_with(tmp_path, ENDLESS, "bn_convnet")
     profile.write_text(profile.read_text().replace("image_size = 8", "image_size = 32"))
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    torchrun += ["--signals-to-handle", "SIGTERM,SIGINT,SIGHUP,SIGUSR2"] if name == "SIGUSR2" else []
     command = [*torchrun, "-m", "workbench", "--headless", "--json", "--profile", str(profile)]
     process = subprocess.Popen(
         command,
@@ -663,7 +679,7 @@ def test_torchrun_from_start_to_signal(tmp_path: Path) -> None:
     try:
         run = wait_until(lambda: (found := run_ids(tmp_path / "runs")) and tmp_path / "runs" / found[0])
         wait_until(lambda: read_json(run / "status.json").get("step", 0) > 3)
-        os.killpg(process.pid, signal.SIGTERM)
+        os.kill(process.pid, getattr(signal, name))  # to torchrun, which passes it on
         out, err = process.communicate(timeout=PATIENCE)
     finally:
         if process.poll() is None:

@@ -10,6 +10,8 @@ A new screen is one line in `SCENES`. Nothing on these pictures may depend on th
 import asyncio
 import difflib
 import os
+import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from typing import Any
 import pytest
 from scripted_runs import scripted_runs
 
+from workbench.profile import builtin_folder, files
 from workbench.tui import usage, watching
 from workbench.tui.app import Workbench
 from workbench.tui.settings import Settings
@@ -47,14 +50,17 @@ SCENES = {
     "models": Scene("models", "82.71"),
     "models-card": Scene("models", "82.71", ("/", *"resnet18", "enter", "z"), "Deep Residual Learning"),
     "train": Scene("train", "epoch 4 of 8", ("left", "left", "left"), "at epoch 3."),
-    "runs": Scene("runs", "82.71", ("space", "down", "down"), "* 1 marked"),
+    "runs": Scene("runs", "82.71", ("space", "down", "down"), "* 1 mark"),
     "runs-groups": Scene("runs", "82.71", ("g",), "3 groups"),
+    "profiles": Scene("profiles", "quick"),
+    "compare": Scene("runs", "82.71", ("space", "space", "c"), "[5 Compare]"),
 }
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     root = tmp_path_factory.mktemp("golden") / "runs"
+    shutil.copytree(builtin_folder(), root.with_name("builtin"))
     end = scripted_runs(root)
     yield root
     end()
@@ -69,7 +75,13 @@ def one_place_and_machine(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iter
     monkeypatch.chdir(folder.parent)
     for name in ("LC_ALL", "LC_CTYPE", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(usage, "usage_of", lambda path: None)
+    for module in (
+        sys.modules["workbench.profile.find"],
+        files,
+    ):  # a path of this machine would be on the screen, and cut where it is long
+        monkeypatch.setattr(module, "builtin_folder", lambda: Path("builtin"))
+        monkeypatch.setattr(module, "user_folder", lambda: Path("config"))
+    monkeypatch.setattr(usage.Meter, "look", lambda meter: None)
     monkeypatch.setattr(watching, "_free", lambda path: None)
     time.tzset()
     yield
@@ -133,7 +145,7 @@ def test_no_picture_tells_of_the_machine_or_the_day() -> None:
     today = f"{datetime.now().astimezone():%Y-%m-%d}"
     for path in sorted(GOLDEN.iterdir()):
         text = path.read_text(encoding="utf-8")
-        columns, rows = path.stem.rpartition("-")[2].split("x")
+        _, rows = path.stem.rpartition("-")[2].split("x")
         assert len(text.splitlines()) == int(rows), path.name
         assert not any(word in text for word in ("/tmp", os.uname().nodename)), path.name
         assert today == "2026-11-23" or today not in text, path.name

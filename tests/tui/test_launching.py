@@ -33,7 +33,9 @@ class ScriptedRun(threading.Thread):
     made: list["ScriptedRun"] = []  # noqa: RUF012
     stops_at_once = True
 
-    def __init__(self, order: Order, root: Path, profile: Path, ended: Callable[["ScriptedRun"], object]) -> None:
+    def __init__(
+        self, order: Order, root: Path, profile: Path, ended: Callable[["ScriptedRun"], object], said: Path
+    ) -> None:
         super().__init__(daemon=True)
         self.order, self.narrator = order, Narrator()
         self.outcome = None
@@ -42,6 +44,10 @@ class ScriptedRun(threading.Thread):
         self.over = threading.Event()
         self._root, self._ended = root, ended
         ScriptedRun.made.append(self)
+
+    @property
+    def begun(self) -> bool:
+        return self.narrator.run is not None
 
     @property
     def run_id(self) -> str:

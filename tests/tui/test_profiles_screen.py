@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,11 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from workbench.profile import Resolved, find
+from workbench.profile.edit import Draft
+from workbench.profile.find import user_folder
 from workbench.tui import profile_preview
 from workbench.tui.app import Workbench
+from workbench.tui.new_profile import beginnings
 from workbench.tui.path_completion import complete
 from workbench.tui.profile_preview import Duration, Memory
 from workbench.tui.profile_rows import fitting
@@ -148,6 +152,7 @@ def test_files_stand_under_headings_with_what_differs_and_a_broken_one_with_its_
         assert app.form.draft is None
         await pilot.press("slash", *"zzz")
         assert "esc clears" in screen_text(app)
+        await pilot.press("enter", "down", "up", "end", "enter", "n")  # on nothing
         await pilot.press("escape")
         app.profiles.listed.rows.select(str(tmp_path / "profiles" / "mine.toml"))
         await pilot.press("enter")
@@ -196,11 +201,15 @@ def test_a_wrong_value_stays_in_the_line_and_a_right_one_is_saved_with_all_comme
         line = form.query_one(Input)
         assert line.value == "0.05"
         line.value = "-1"
-        await pilot.press("enter")
+        await pilot.press("tab", "enter")
         assert "must be greater than 0" in screen_text(app)
         assert line.value == "-1"
         assert form.draft is not None
         assert not form.draft.dirty
+        await pilot.click("#fields", offset=(5, 1))  # a click elsewhere leaves the line
+        await until(pilot, lambda: not form.typing)
+        assert not form.typing
+        await pilot.press("enter")
         line.value = "0.1"
         await pilot.press("enter")
         assert "● 1 not saved" in screen_text(app)
@@ -348,6 +357,11 @@ def test_a_launch_gets_what_holds_and_a_wrong_draft_shows_its_first_fault(tmp_pa
         resolved, parent, source = app.launched.pop()
         assert resolved.profile.optim.lr == 0.07
         assert (parent, source) == (None, "profiles/mine.toml")
+        assert app.profiles.listed.profile is not None
+        app.profiles.listed.act_launch()  # of the file as it is on the disk
+        await until(pilot, lambda: app.launched)
+        resolved, _, source = app.launched.pop()
+        assert (resolved.profile.optim.lr, source) == (0.05, "mine")
         app.fork_into_form(run.name)
         await choose(pilot, app, 1)  # discard
         await until(pilot, lambda: form.run == run.name)
@@ -361,7 +375,7 @@ def test_a_launch_gets_what_holds_and_a_wrong_draft_shows_its_first_fault(tmp_pa
     play(story)
 
 
-def test_a_network_begins_a_profile_from_its_recipe_or_from_the_base() -> None:
+def test_a_network_begins_a_profile_from_its_recipe_or_from_the_base(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story(pilot: Pilot[None], app: Launching) -> None:
         await pilot.press("1")
         await until(pilot, lambda: app.current_mode == "models")
@@ -376,7 +390,15 @@ def test_a_network_begins_a_profile_from_its_recipe_or_from_the_base() -> None:
         await choose(pilot, app, 1)  # the one before is discarded
         await until(pilot, lambda: app.form.draft is not None and app.form.draft.extends == "base")
         assert app.form.draft.resolved().profile.model.arch == "alexnet"
+        app.form.draft = None
+        monkeypatch.setattr(Draft, "open", lambda path, **_: time.sleep(0.2) or open_now(path))
+        app.profiles.open(Path("profiles/mine.toml"))
+        app.profiles.new("quick")  # of two that were asked for the newest is shown, however long the other takes
+        await asyncio.sleep(0.3)
+        await until(pilot, lambda: app.form.draft is not None)
+        assert app.form.draft.extends == "quick"
 
+    open_now = Draft.open
     play(story)
 
 
@@ -429,7 +451,7 @@ def test_the_preview_follows_the_draft_and_says_when_torch_is_loading(monkeypatc
     play(story)
 
 
-def test_the_profile_that_was_open_comes_back(tmp_path: Path) -> None:
+def test_the_profile_that_was_open_comes_back_in_its_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = tmp_path / "settings.toml"
 
     async def first(pilot: Pilot[None], app: Launching) -> None:
@@ -442,9 +464,18 @@ def test_the_profile_that_was_open_comes_back(tmp_path: Path) -> None:
         await pilot.press("escape")
         await until(pilot, lambda: app.profiles.listed.display)
         assert app.last["profiles"] == {}
+        await opened(pilot, app)
+        await pilot.press("ctrl+q")
+
+    async def elsewhere(pilot: Pilot[None], app: Launching) -> None:
+        assert app.profiles.listed.display
+        assert app.form.draft is None
 
     for story in (first, second):
         play(story, settings_path=place)
+    (tmp_path / "another project").mkdir()
+    monkeypatch.chdir(tmp_path / "another project")
+    play(elsewhere, settings_path=place)
 
 
 def test_list_and_form_at_every_size() -> None:
@@ -456,6 +487,7 @@ def test_list_and_form_at_every_size() -> None:
         await pilot.resize_terminal(*SIZES[0])
         form = await opened(pilot, app)
         form.rows.select("optim.lr")
+        await until(pilot, lambda: form.query_one(ProfileLook).seen.memory)
         for size in SIZES:
             await pilot.resize_terminal(*size)
             await pilot.press("enter", "escape")
@@ -482,10 +514,41 @@ def test_a_path_is_completed_as_far_as_it_is_clear(tmp_path: Path) -> None:
     assert complete("nothing/x")[1].endswith("no such file or directory")
 
 
-def test_fields_are_found_by_name_and_description() -> None:
-    from workbench.profile.edit import Draft
+def test_a_profile_begins_with_the_network_that_was_asked_for() -> None:
+    assert [(begin.extends, begin.settings) for begin in beginnings("resnet18")] == [
+        ("papers/resnet", ()),
+        ("base", ()),
+    ]
+    assert beginnings("resnet18 + SAM")[0].extends == "papers/resnet_sam"
+    assert [begin.settings for begin in beginnings("vit_b_16")] == [(("model.arch", "vit_b_16"),)] * 2
+    assert [begin.settings for begin in beginnings("mine:Net")] == [(("model.arch", "mine:Net"),)]
 
+
+def test_fields_are_found_by_name_and_description() -> None:
     fields = Draft.open(Path("profiles/mine.toml"), environ={}).fields()
     assert [field.key.path for field in fitting(fields, "all", "moving average")] == ["train.ema"]
     assert "optim.lr" in [field.key.path for field in fitting(fields, "own", "")]
     assert fitting(fields, "changed", "") == []
+
+
+def test_a_terminal_that_goes_away_takes_no_draft_with_it(project: Path) -> None:
+    settings = project / "settings.toml"
+
+    async def edit(pilot: Pilot[None], app: Launching) -> None:
+        app.edit_profile(project / "profiles" / "mine.toml")
+        await until(pilot, lambda: app.drafts is not None and app.form.draft is not None)
+        assert app.form.draft is not None
+        app.form.draft.set("optim.lr", "0.125")
+        app.end_soon()
+        await until(pilot, lambda: app._exit)
+
+    play(edit, settings_path=settings)
+    [kept] = user_folder().glob("rescued-*.toml")
+    assert "lr = 0.125           # found by hand" in kept.read_text()
+    assert (project / "profiles" / "mine.toml").read_text() == MINE
+
+    async def look(pilot: Pilot[None], app: Launching) -> None:
+        await until(pilot, lambda: app._notifications)
+        assert kept.name in "".join(notice.message for notice in app._notifications)
+
+    play(look, settings_path=settings)

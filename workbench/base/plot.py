@@ -4,13 +4,18 @@ plotext costs about 16 µs a point and keeps one figure for the whole process: s
 chart's columns can show before it sees it, and a lock and two clearings keep one chart out of another.
 """
 
+import functools
 import itertools
 import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from workbench.base.text import clean
+
+if TYPE_CHECKING:
+    from workbench.base.raster import Floats
 
 Point = tuple[float, float]
 
@@ -111,8 +116,8 @@ class Scale:
 class Stroke:
     """What `canvas` draws: a curve, or only its points, with a marker that plotext knows, in a colour of the 256."""
 
-    x: Sequence[float]
-    y: Sequence[float]
+    x: "Sequence[float] | Floats"
+    y: "Sequence[float] | Floats"
     marker: str
     color: int
     joined: bool = True
@@ -122,8 +127,29 @@ def canvas(strokes: Sequence[Stroke], *, width: int, height: int, x: Scale, y: S
     """A chart on axes that stay where they are while its curves grow: `height` lines with colours, none trimmed.
 
     Its plot is `height` - 2 rows by `width` - 1 columns less the longest label of `y`: one line at least of each is
-    left. Later strokes lie on earlier ones; what is outside the axes is not drawn.
+    left. Later strokes lie on earlier ones; what is outside the axes is not drawn. plotext draws the axes, once for as
+    long as they stay as they are; the curves are laid into them.
     """
+    from workbench.base.raster import Sheet  # numpy takes a while
+
+    lines, left = _frame(width, height, _fixed(x), _fixed(y))
+    sheet = Sheet(max(1, width - left), max(1, height - 2))
+    for stroke in strokes:
+        sheet.draw(_part(stroke.x, x), _part(stroke.y, y), stroke.marker, stroke.color, joined=stroke.joined)
+    drawn = [line[:left] + row for line, row in zip(lines, sheet.lines(), strict=False)]
+    return [*drawn, *lines[len(drawn) :]]
+
+
+_Fixed = tuple[float, float, tuple[tuple[float, str], ...]]
+
+
+def _fixed(scale: Scale) -> _Fixed:
+    return scale.low, scale.high, tuple((place, label) for place, label in scale.ticks)
+
+
+@functools.lru_cache(maxsize=32)
+def _frame(width: int, height: int, x: _Fixed, y: _Fixed) -> tuple[tuple[str, ...], int]:
+    """Axes without curves, and the columns before the plot."""
     with _figure:
         import plotext
 
@@ -134,31 +160,33 @@ def canvas(strokes: Sequence[Stroke], *, width: int, height: int, x: Scale, y: S
             plotext.plot_size(width, height)
             plotext.xaxes(True, False)
             plotext.yaxes(True, False)
-            for set_limits, set_ticks, scale in (
+            for set_limits, set_ticks, (low, high, marks) in (
                 (plotext.xlim, plotext.xticks, x), (plotext.ylim, plotext.yticks, y)
             ):  # fmt: skip
+                scale = Scale(low, high)
                 set_limits(0.0, 1.0)
-                set_ticks([_part(place, scale) for place, _ in scale.ticks], [label for _, label in scale.ticks])
+                set_ticks([float(_part([place], scale)[0]) for place, _ in marks], [label for _, label in marks])
             plotext.scatter([0.0], [0.0], marker=" ")  # without any point there would be no axes
-            for stroke in strokes:
-                for stretch in _stretches(Line("", stroke.x, stroke.y)):
-                    points = [(_part(a, x), _part(b, y)) for a, b in stretch]
-                    xs, ys = zip(*decimate(points, (0.0, 1.0), width), strict=True)
-                    put = plotext.plot if stroke.joined else plotext.scatter
-                    put(list(xs), list(ys), marker=stroke.marker, color=stroke.color)
-            drawn: str = plotext.build()
+            drawn: str = plotext.uncolorize(plotext.build())
         finally:
             plotext.clear_figure()
-    return drawn.splitlines()
+    return tuple(drawn.splitlines()), max((len(label) for _, _, marks in (y,) for _, label in marks), default=0) + 1
 
 
-def _part(value: float, scale: Scale) -> float:
-    """Where a value lies on an axis: 0 at its low end, 1 at the high one, and never farther off than its length.
+def _part(values: "Sequence[float] | Floats", scale: Scale) -> "Floats":
+    """Where values lie on an axis: 0 at its low end, 1 at the high one; one that is no finite number is a gap.
 
-    plotext draws every cell on the way to a point, also where nobody sees them: one far away takes all memory.
+    Never farther off than the axis is long: each dot on the way to a place is drawn, also where nobody sees it.
     """
+    import numpy as np
+
+    places = np.asarray(values, dtype=np.float64)
     length = scale.high / 2 - scale.low / 2
-    return min(max((value / 2 - scale.low / 2) / length, -1.0), 2.0) if length > 0 else 0.5
+    if not length > 0:
+        return np.where(np.isfinite(places), 0.5, np.nan)
+    with np.errstate(over="ignore", invalid="ignore"):
+        parts = np.clip((places / 2 - scale.low / 2) / length, -1.0, 2.0)
+    return np.where(np.abs(places) <= FARTHEST, parts, np.nan)
 
 
 def decimate(points: Sequence[Point], x_range: tuple[float, float], columns: int) -> list[Point]:

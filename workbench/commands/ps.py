@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from workbench.launch.queue import Entry
     from workbench.runs.summary import Summary
 
-SIGNS = {"running": "●", "paused": "‖", "silent": "?", "frozen": "*"}
+SIGNS = {"running": "●", "paused": "‖", "silent": "?", "lost": "?", "frozen": "‖"}
 
 
 def main(arguments: list[str]) -> int:

@@ -55,7 +55,7 @@ def _refuse_without_trainer(run: Path, action: str, runs: str) -> None:
 
 def _ask(run: Path, action: str, timeout: float, given: dict[str, float]) -> int:
     """Ask, wait, and say what became of it."""
-    from workbench.runs.control import ask, wait_for_answer, withdraw
+    from workbench.runs.control import ask, wait_for_answer, why_unanswered, withdraw
 
     request = ask(run, action, **given)
     try:
@@ -64,7 +64,9 @@ def _ask(run: Path, action: str, timeout: float, given: dict[str, float]) -> int
         withdraw(run, request)
         raise
     if answer is None and withdraw(run, request):
-        complain(f"{run.name}: no trainer answered within {timeout:g} s{_why(run)}; the request was taken back")
+        complain(
+            f"{run.name}: no trainer answered within {timeout:g} s{why_unanswered(run)}; the request was taken back"
+        )
         return 1
     answer = answer or wait_for_answer(run, request, LATE_ANSWER)
     if answer is None:
@@ -75,14 +77,6 @@ def _ask(run: Path, action: str, timeout: float, given: dict[str, float]) -> int
         return 1
     say(f"{run.name}: {answer.text}")
     return 0
-
-
-def _why(run: Path) -> str:
-    """What is known of a run whose trainer does not answer."""
-    from workbench.runs.run import Run
-
-    state = Run(run).state
-    return f" (it is {state.name}{f': {shown(state.detail, 200)}' if state.detail else ''})"
 
 
 def _seconds(text: str) -> float:

@@ -1,7 +1,8 @@
 """Runs that wait to be trained, as folders in <runs>/.queue, so that none is lost with a screen.
 
     <place>-<letters>/            one that waits: order.json, and profile.toml where it begins with one
-    .taken-<place>-<letters>/     one that a process has taken: taken.json says which; output.txt is what it printed
+    .taken-<place>-<letters>/     one that a process has taken: taken.json says which, child.json the one that it has
+                                  started; output.txt is what was printed, and says which run has come of it
     .failed-<place>-<letters>/    one that ended before there was a run; why.txt says why
     lock                          held for the moment of a change
     turn-<host>                   held while a run of the queue is trained on that host: one at a time
@@ -27,7 +28,7 @@ from workbench.base.errors import UserError
 from workbench.base.text import clean
 from workbench.launch.orders import Order, Way
 from workbench.runs.files import read_regular, write_atomically, write_json
-from workbench.runs.lock import is_alive, own_identity
+from workbench.runs.lock import identity_of, is_alive, own_identity
 
 FOLDER = ".queue"
 SCHEMA = 1
@@ -197,6 +198,16 @@ class Queue:
                 return replace(entry, path=path)
         return None
 
+    def trained_by(self, entry: Entry, pid: int) -> None:
+        """A process of its own is at a taken order, and remains at it whatever becomes of the one that started it."""
+        with suppress(OSError):
+            write_json(entry.path / "child.json", identity_of(pid))
+
+    def put_back(self, entry: Entry) -> None:
+        """A taken order waits again, where it was: nothing has come of it."""
+        with self._changing():
+            self._wait_again(entry)
+
     def done(self, entry: Entry, failure: str = "") -> None:
         """A taken order is over; `failure`: why there is no run of it."""
         with suppress(OSError), self._changing():
@@ -228,15 +239,20 @@ class Queue:
                 self._put_back()
 
     def _put_back(self) -> None:
-        """What the dead had taken: done with where there is a run of it, else it waits again."""
+        """What the dead had taken: done with where there is a run of it, which can be resumed; else it waits again."""
         for entry in self.taken():
-            holder = _read(entry.path / "taken.json")
-            if not entry.here or is_alive(holder):
+            child = _read(entry.path / "child.json")
+            if not entry.here or is_alive(_read(entry.path / "taken.json")) or (child and is_alive(child)):
                 continue
-            if entry.order.run or run_in(entry.output):
+            if run_in(entry.output):
                 shutil.rmtree(entry.path)
             else:
-                os.rename(entry.path, self.folder / entry.folder)
+                self._wait_again(entry)
+
+    def _wait_again(self, entry: Entry) -> None:
+        for name in ("taken.json", "child.json", "output.txt"):
+            (entry.path / name).unlink(missing_ok=True)
+        os.rename(entry.path, self.folder / entry.folder)
 
     def _entries(self, prefix: str) -> list[Entry]:
         try:

@@ -6,6 +6,7 @@ in it calls the screen: where the run is, whoever wants to know reads here, or i
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 class Narrator:
     """What the run says, kept for whoever looks. Called after every step: it must cost nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, said: Path | None = None) -> None:
+        """`said`: a file that is told of the run directory as soon as there is one, as by a headless process."""
+        self._said = said
         self.last = ""
         """The last line of narration."""
         self.run: Path | None = None
@@ -33,6 +36,9 @@ class Narrator:
     def note(self, text: str) -> None:
         for line in text.splitlines():
             if line.startswith("run /"):
+                if self._said is not None:
+                    with suppress(OSError):
+                        self._said.write_text(f"{line}\n", encoding="utf-8", errors="surrogateescape")
                 self.run = Path(line.removeprefix("run "))
             self.last = clean(line, 300)
 
@@ -44,21 +50,29 @@ class Narrator:
 
 
 class ThreadedRun(threading.Thread):
-    """Trains an order; `profile` is the file that holds its profile. `ended` is called in this thread, last."""
+    """Trains an order; `profile` is the file that holds its profile. `ended` is called in this thread, last.
+
+    `said`: a file that will tell whether there is a run, when this process can tell nobody any more.
+    """
 
     def __init__(
-        self, order: Order, root: Path, profile: Path, ended: Callable[["ThreadedRun"], object] = lambda run: None
+        self,
+        order: Order,
+        root: Path,
+        profile: Path,
+        ended: Callable[["ThreadedRun"], object] = lambda run: None,
+        said: Path | None = None,
     ) -> None:
         super().__init__(name=f"train {order.label}", daemon=True)  # whoever quits asks it to stop and waits for it
         self.order, self.profile = order, profile
         self.root = root.absolute()  # what it says of its run is then a whole path
-        self.narrator = Narrator()
+        self.narrator = Narrator(said)
         self.outcome: Outcome | None = None
         """How it ended; None while it goes on, and where there came to be no run."""
         self.error = ""
         """Why there is no run, in whole lines."""
         self._ended = ended
-        self._request = StopRequest()
+        self._request = _Stop()
 
     @property
     def run_id(self) -> str:
@@ -68,13 +82,22 @@ class ThreadedRun(threading.Thread):
         return self.narrator.run.name if self.narrator.run else ""
 
     @property
+    def begun(self) -> bool:
+        """Whether there is a run, or will be in a moment, whoever asks to stop. Once asked to, it does not begin."""
+        return self._request.armed
+
+    @property
     def stopping(self) -> bool:
         """Whether it was asked to stop."""
         return self._request.requested()
 
     def stop(self, cause: str) -> None:
-        """Ask the run to finish its step, save and end; `cause`, the last that is given, is recorded in its events."""
-        self._request.cause = cause
+        """Ask the run to finish its step, save and end; `cause`, the last that is given, is recorded in its events.
+
+        A run that a person has asked to stop, by its control folder, stays so. Safe in a handler of signals.
+        """
+        if self._request.cause != "request":
+            self._request.cause = cause
 
     def run(self) -> None:
         """Whatever goes wrong in a run is recorded in it; what goes wrong before there is one is kept here."""
@@ -117,3 +140,19 @@ class ThreadedRun(threading.Thread):
 
 class _NotBegunError(Exception):
     """It was asked to stop before there was a run."""
+
+
+class _Stop(StopRequest):
+    """Between `cause` and `armed` there is no lock: each side writes its own and then reads the other's, so that one of
+    the two sees both."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.armed = False
+
+    def arm(self) -> None:
+        """Raises where it was asked to stop: whoever asked need not wait for a run that would only now be made."""
+        self.armed = True
+        if self.requested():
+            self.armed = False
+            raise _NotBegunError

@@ -39,6 +39,7 @@ from typing import Any, Literal
 
 from workbench.base.errors import UserError, did_you_mean
 from workbench.base.text import clean
+from workbench.runs.lock import read_holder
 from workbench.runs.reading import last_ending
 
 SCHEMA = 1
@@ -108,6 +109,8 @@ def ask(run: Path, kind: str, **arguments: float) -> str:
     try:
         with _folder(run, create=True) as control:
             _write(control, f"{request_id}.json", content)
+    except PermissionError as error:
+        raise UserError(f"cannot ask {run.name}: {_not_yours(run, error)}") from None
     except OSError as error:
         raise UserError(f"cannot ask {run.name}: {run / 'control'}: {error.strerror or error}") from None
     return request_id
@@ -119,6 +122,27 @@ def wait_for_answer(run: Path, request_id: str, timeout: float) -> Answer | None
     while (answer := _read_answer(run, request_id)) is None and time.monotonic() < deadline:
         time.sleep(0.05)
     return answer
+
+
+def why_unanswered(run: Path) -> str:
+    """What is known of a run whose trainer does not answer: ` (it is frozen: ...)`, in clean words."""
+    from workbench.runs.run import Run
+
+    state, host = Run(run).state, read_holder(run / "lock").get("host")
+    detail = f": {state.detail}" if state.detail else ""
+    if host and host != socket.gethostname():
+        detail += f"; this folder may be one that {clean(str(host), 100)} does not see"
+    return clean(f" (it is {state.name}{detail})", 400)
+
+
+def _not_yours(run: Path, error: OSError) -> str:
+    """Why somebody may not write into a run's control folder."""
+    folder = run / "control" if (run / "control").exists() else run
+    try:
+        owner = folder.owner()
+    except (OSError, KeyError):  # a user that this machine does not know
+        owner = "another user"
+    return f"{folder} is {clean(owner, 60)}'s, and you may not write there ({error.strerror})"
 
 
 def withdraw(run: Path, request_id: str) -> bool:

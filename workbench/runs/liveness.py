@@ -20,7 +20,17 @@ from workbench.runs.lock import boot_id, read_holder, start_ticks
 
 SILENT_SECONDS = 15.0
 """A run of another machine that has written nothing for so long is called silent; status.json is written once a second
-while it trains, but not during an evaluation."""
+while it trains, evaluates or is paused, but not while a step, a checkpoint or what comes before them lasts."""
+
+LOST_SECONDS = 600.0
+"""After so long without a word, by the reader's own clock, it is called lost."""
+
+LOST_AT_SIGHT_SECONDS = 86_400.0
+"""A reader that has only just come calls it lost if status.json is so old: more than clocks are usually wrong by, and
+one that lives all the same is running as soon as it moves."""
+
+WATCHING = "watching whether it moves"
+"""The end of the detail of a silent run of which nothing is known yet."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +101,19 @@ def _elsewhere(run: Path, host: str, status: dict[str, Any], heartbeats: Heartbe
     quiet, moved = heartbeats.quiet_for(run.name, seq if isinstance(seq, int) else 0)
     if moved and quiet < SILENT_SECONDS:
         return State("paused" if status.get("state") == "paused" else "running", f"on {host}")
+    if not moved and (age := _age(run / "status.json")) >= LOST_AT_SIGHT_SECONDS:
+        return State("lost", f"on {host}; its last word is {_duration(max(age, quiet))} old")
     if not moved and quiet < SILENT_SECONDS:
-        return State("silent", f"on {host}; watching whether it moves")
-    return State("silent", f"on {host}; nothing new for {_duration(quiet)}")
+        return State("silent", f"on {host}; {WATCHING}")
+    return State("lost" if quiet >= LOST_SECONDS else "silent", f"on {host}; nothing new for {_duration(quiet)}")
+
+
+def _age(path: Path) -> float:
+    """Seconds since a file was written, as far as two clocks agree; 0 where there is none."""
+    try:
+        return time.time() - os.stat(path).st_mtime
+    except OSError:
+        return 0.0
 
 
 def _is_free(path: Path) -> bool:
@@ -122,4 +142,6 @@ def _is_stopped(pid: int) -> bool:
 def _duration(seconds: float) -> str:
     if seconds < 120:
         return f"{int(seconds)} s"
-    return f"{int(seconds // 60)} min" if seconds < 7200 else f"{int(seconds // 3600)} h"
+    if seconds < 7200:
+        return f"{int(seconds // 60)} min"
+    return f"{int(seconds // 3600)} h" if seconds < 2 * 86_400 else f"{int(seconds // 86_400)} days"

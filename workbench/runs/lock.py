@@ -50,7 +50,11 @@ class RunLock:
 
 def own_identity() -> dict[str, str | int]:
     """This process, unmistakably."""
-    pid = os.getpid()
+    return identity_of(os.getpid())
+
+
+def identity_of(pid: int) -> dict[str, str | int]:
+    """A process of this machine, unmistakably."""
     return {"host": socket.gethostname(), "boot_id": boot_id(), "pid": pid, "start_ticks": start_ticks(pid)}
 
 

@@ -9,12 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-STATES = ("running", "paused", "silent", "frozen", "crashed", "finished", "stopped", "preempted", "failed", "unknown")
-"""running: alive. paused: alive, by request. silent: of another host, and nothing new for a while. frozen: its process
-is stopped (SIGSTOP). crashed: its process is gone and wrote no ending. finished, stopped, preempted, failed: as its
-last attempt wrote. unknown: too damaged to tell, or of a newer version."""
+STATES = (
+    "running", "paused", "silent", "lost", "frozen", "crashed", "finished", "stopped", "preempted", "failed", "unknown",
+)  # fmt: skip
+"""running: alive. paused: alive, by request. silent: of another host, and nothing new for a while. lost: for so long
+that its host or the way there is likely gone. frozen: its process is stopped (SIGSTOP). crashed: its process is gone
+and wrote no ending. finished, stopped, preempted, failed: as its last attempt wrote. unknown: too damaged to tell, or
+of a newer version."""
 
-LIVE = ("running", "paused", "silent", "frozen")
+LIVE = ("running", "paused", "silent", "lost", "frozen")
 """States of a run that may still change by itself."""
 
 

@@ -25,8 +25,8 @@ _GAP = 2
 """Columns of a terminal between two columns of a table."""
 _LEAST: Mapping[Kind, int] = {"config": 16, "words": 16, "setting": 16, "text": 32}
 """Columns of words may shrink to this before another column goes."""
-_STATES = {"running": "cyan", "paused": "yellow", "silent": "yellow", "frozen": "yellow", "crashed": "red",
-           "failed": "red", "finished": "green"}  # fmt: skip
+_STATES = {"running": "cyan", "paused": "yellow", "silent": "yellow", "lost": "red", "frozen": "yellow",
+           "crashed": "red", "failed": "red", "finished": "green"}  # fmt: skip
 
 
 @dataclass(frozen=True)

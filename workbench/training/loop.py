@@ -255,6 +255,7 @@ class Trainer:
             self.observer.note(f"paused at step {self.state.step}")
             while not (self.desk.stop_asked() or not self.paused):
                 time.sleep(PAUSE_SECONDS)
+                self.run.status()  # readers on other hosts watch it grow
                 for request in self.ranks.tell(self.desk.requests(time.monotonic())):
                     self.obey(request)
             self.run.event("unpaused", step=self.state.step, epoch=self.state.epoch + 1)
@@ -422,6 +423,7 @@ class Trainer:
         phase = "val" if name == "val" else "test"
 
         def show(done: int, total: int) -> None:
+            self.run.status()  # as above: an evaluation may take long
             self.observer.progress(self.snapshot(phase, done, total))
 
         return evaluate(self.job, split, average=average, show=show, stop_asked=self.desk.stop_asked)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.base.gpu import Gpu
+from workbench.runs.liveness import WATCHING
 from workbench.runs.summary import LIVE
 from workbench.runs.units import clock, short_memory
 
@@ -103,7 +104,7 @@ def _disk(seen: Seen) -> Iterator[Alert]:
 
 def _stalled(seen: Seen, now: float) -> Iterator[Alert]:
     quiet = now - seen.moved
-    if seen.state == "silent":
+    if seen.state in ("silent", "lost") and not seen.detail.endswith(WATCHING):
         yield Alert("stalled", f"nothing new{_because(seen.detail)}")
     elif seen.state == "running" and quiet > patience(seen):
         yield Alert("stalled", f"nothing new for {clock(quiet)}; its process lives")

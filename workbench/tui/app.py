@@ -4,9 +4,10 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
 from textual.command import CommandPalette
@@ -19,11 +20,11 @@ from workbench.base.text import clean
 from workbench.tui.actions import Action, WithActions
 from workbench.tui.at_terminal import AtTerminal
 from workbench.tui.ends import TellsEnds
-from workbench.tui.last_place import place_beside, read_last, write_last
 from workbench.tui.launches import Launches
+from workbench.tui.sessions import Sessions
 from workbench.tui.settings import Settings, remember
 from workbench.tui.terminal import Ascii, Gate, wants_ascii
-from workbench.tui.themes import DARK, THEMES
+from workbench.tui.themes import DARK, ON_LIGHT, THEMES
 from workbench.tui.torch_loader import TorchLoader
 
 if TYPE_CHECKING:
@@ -46,14 +47,7 @@ def _commands() -> "type[Provider]":
     return ActionCommands
 
 
-@runtime_checkable
-class Placed(Protocol):
-    """A screen that says on leaving where it was; others say so whenever it changes."""
-
-    def keep_place(self) -> None: ...
-
-
-class Workbench(TellsEnds, WithActions, AtTerminal, inherit_bindings=False):
+class Workbench(Sessions, TellsEnds, WithActions, AtTerminal, inherit_bindings=False):
     """`root` holds the runs; `walk` stands in for the shape walk in tests."""
 
     TITLE = "cnn-workbench"
@@ -113,17 +107,18 @@ class Workbench(TellsEnds, WithActions, AtTerminal, inherit_bindings=False):
         for name, make in places.items():
             self.add_mode(name, make)
         self.root, self.walk, self.torch = root, walk, TorchLoader()
-        self._settings_path, self._preload = settings_path, preload
-        self.last = read_last(place_beside(settings_path) if settings_path else None)
-        """Where each screen was: what they leave here is written when the app ends."""
+        self._preload = preload
+        self.read_the_last(settings_path)
         self.launches = Launches(self)
         self._to_watch = attach
         self._waiting: list[Callable[[], object]] | None = []
         self._running_loop: asyncio.AbstractEventLoop | None = None
+        self._to_end = False
         self.drafts: ProfilesScreen | None = None
         """The Profiles screen, once it has been seen."""
         self._typed_at = time.monotonic()
         self._gates = [Gate(), Ascii(wants_ascii(self.settings.ascii, os.environ))]
+        self.ansi_theme_light = ON_LIGHT
         for theme in THEMES:
             self.register_theme(theme)
         known = self.settings.theme in self.available_themes
@@ -135,11 +130,14 @@ class Workbench(TellsEnds, WithActions, AtTerminal, inherit_bindings=False):
     def on_mount(self) -> None:
         """What may wait until the screen is there."""
         self._running_loop = asyncio.get_running_loop()
+        if self._to_end:  # a signal came before there was anything to end
+            self.call_later(self.leave)
         if self._to_watch:
             self.open_run(self._to_watch)
         self.once_drawn(self._take_keys)
         self.watch_line()
         self.set_timer(IDLE / 2, self.launches.tell_of_left)
+        self.tell_of_the_last()
         if self._preload:
             self._idle = self.set_interval(IDLE / 4, self._load_when_idle)
 
@@ -290,21 +288,10 @@ class Workbench(TellsEnds, WithActions, AtTerminal, inherit_bindings=False):
 
     def end_soon(self) -> None:
         """End without a question: for a handler of signals, which may run between any two steps of Python."""
+        self._to_end = True
         if self._running_loop is not None:
-            self._running_loop.call_soon_threadsafe(self.leave)
-
-    def leave(self) -> None:
-        """End, and remember where."""
-        self._keep_place()
-        self.exit()
-
-    def _keep_place(self) -> None:
-        if isinstance(here := self.screen_stack[0], Placed):
-            here.keep_place()
-        if self._settings_path:
-            if self.current_mode != self.settings.screen:
-                remember(self._settings_path, "screen", self.current_mode)
-            write_last(place_beside(self._settings_path), self.last)
+            with suppress(RuntimeError):  # it has ended already, and the process sees to what is left
+                self._running_loop.call_soon_threadsafe(self.leave_unasked)
 
     def act_interrupt(self) -> None:
         """Ctrl-C ends nothing by accident."""

@@ -29,8 +29,8 @@ WRITTEN_OUT = 500
 """Groups whose texts are made before they are shown; with more of them each has few runs."""
 
 SHAPES = {
-    "running": "●", "paused": "‖", "silent": "?", "frozen": "‖", "crashed": "✗", "finished": "✓", "stopped": "■",
-    "preempted": "■", "failed": "✗", "unknown": "?",
+    "running": "●", "paused": "‖", "silent": "?", "lost": "?", "frozen": "‖", "crashed": "✗", "finished": "✓",
+    "stopped": "■", "preempted": "■", "failed": "✗", "unknown": "?",
 }  # fmt: skip
 """Before the word of a state, which is never told by its colour alone."""
 

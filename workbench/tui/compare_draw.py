@@ -95,7 +95,7 @@ def draw_runs(
     ]
     if smoothing and len(lines) <= MOST_RAW:
         raw = [within(one, ends) for one in curves]
-        strokes += [Stroke(one.x.tolist(), one.y.tolist(), "·", RAW_COLOR) for one in raw]
+        strokes += [Stroke(one.x, one.y, "·", RAW_COLOR) for one in raw]
     shown = [eased(one) for one in (whole if smoothing else curves)]  # a mean is of all points
     strokes += [_dashes(one, line.number, ends, columns) for line, one in zip(lines, shown, strict=True)]
     for place, (line, one) in enumerate(zip(lines, shown, strict=True)):
@@ -128,7 +128,7 @@ def _shading(line: RunLine, low: Series, high: Series, ends: Range, columns: int
     lows, highs = between(at, low.x, low.y), between(at, high.x, high.y)
     up = np.arange(columns) % 2 == 0
     y = np.stack([np.where(up, lows, highs), np.where(up, highs, lows)], axis=1).ravel()
-    return Stroke(np.repeat(at, 2).tolist(), y.tolist(), shade, color_of(line.number))
+    return Stroke(np.repeat(at, 2), y, shade, color_of(line.number))
 
 
 def _dashes(one: Series, number: int, ends: Range, columns: int) -> Stroke:
@@ -136,11 +136,11 @@ def _dashes(one: Series, number: int, ends: Range, columns: int) -> Stroke:
     pattern = PATTERNS[number % len(PATTERNS)]
     if not pattern[1]:
         inside = within(one, ends)
-        return Stroke(inside.x.tolist(), inside.y.tolist(), "braille", color_of(number))
+        return Stroke(inside.x, inside.y, "braille", color_of(number))
     at = np.linspace(ends[0], ends[1], columns * 2)
     y = between(at, *_sorted(one))
     y[~_is_drawn(np.arange(at.size) // 2, pattern)] = np.nan
-    return Stroke(at.tolist(), y.tolist(), "braille", color_of(number))
+    return Stroke(at, y, "braille", color_of(number))
 
 
 def _letters(one: Series, line: RunLine, ends: Range, columns: int, first: int) -> Stroke:
@@ -153,7 +153,7 @@ def _letters(one: Series, line: RunLine, ends: Range, columns: int, first: int) 
     alone[np.flatnonzero(known)[-1:]] = True
     xs, ys = np.append(at, marks.x[alone]), np.append(y, marks.y[alone])
     seen = np.isfinite(ys)
-    return Stroke(xs[seen].tolist(), ys[seen].tolist(), line.letter, color_of(line.number), joined=False)
+    return Stroke(xs[seen], ys[seen], line.letter, color_of(line.number), joined=False)
 
 
 def _sorted(one: Series) -> tuple[Floats, Floats]:

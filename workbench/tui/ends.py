@@ -66,6 +66,12 @@ class Ends:
                 self._thread = threading.Thread(target=self._look, name="run-ends", daemon=True)
                 self._thread.start()
 
+    @property
+    def runs(self) -> list[Path]:
+        """Those that were alive when last seen."""
+        with self._lock:
+            return list(self._runs)
+
     def _look(self) -> None:
         while True:
             time.sleep(self._seconds)

@@ -32,7 +32,7 @@ def plan_of_run(root: Path, run_id: str, before: int) -> Plan:
     """For a run that goes on. UserError for one that lives, or whose profile cannot be read."""
     path = find_run(root, run_id)
     summary = RunStore(root).find(run_id).summary
-    if summary.state in LIVE:
+    if summary.state in LIVE and summary.state != "lost":  # of a lost one the lock decides
         raise UserError(f"{path.name} is being trained ({summary.state}): stop it first")
     try:
         profile = load_exact(path / "profile.toml").profile

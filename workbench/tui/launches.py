@@ -168,7 +168,21 @@ class Launches:
             if ending is not None:
                 self._app.leave()
 
-        self._app.push_screen(LeaveDialog(self.launcher, live.run_id or live.order.label), answered)
+        def chosen(ending: "Ending") -> None:
+            self.ending = ending  # also for a terminal that goes away while the person waits
+
+        self._app.push_screen(LeaveDialog(self.launcher, live.run_id or live.order.label, chosen), answered)
+
+    def stop_for(self, cause: str, *, lost: bool) -> None:
+        """Ask the run to save and end. In a handler of signals: it waits for nothing. `lost`: the terminal is."""
+        if self._launcher is not None:
+            hand_over = self.ending == "hand over" or (lost and self.ending is None)
+            self._launcher.stop(hand_over=hand_over, cause=cause)
+
+    def hurry(self) -> None:
+        """Do not wait for the run's step: it goes back to its last checkpoint."""
+        if self._launcher is not None:
+            self._launcher.patient = False
 
     def finish(self, cause: str = "the screen was left") -> str:
         """When the screen is gone: see to what is left; a line for the person, empty where there is nothing to say.
@@ -180,7 +194,9 @@ class Launches:
         hand_over = self.ending == "hand over"
         live = self.live
         self._launcher.stop(hand_over=hand_over, cause=cause)
-        words = self._launcher.finish(hand_over=hand_over)
-        if words or live is None:
+        words = self._launcher.finish(hand_over=hand_over, cause=cause)
+        if words or live is None or not live.run_id:
             return words
+        if live.outcome is not None and live.outcome.state in ("finished", "failed"):
+            return f"{live.run_id} has {live.outcome.state}"
         return f"{live.run_id} is saved; it goes on with: cnn-workbench --headless --resume {live.run_id}"

@@ -43,6 +43,8 @@ class Launcher:
         self.root = root
         self.live: ThreadedRun | None = None
         """The run in a thread of this process, from its order to its end."""
+        self.patient = True
+        """Whether the end waits for the run to be saved."""
         self._tell = tell
         self._entry: Entry | None = None
         self._turn: Turn | None = None
@@ -112,18 +114,20 @@ class Launcher:
     @property
     def settled(self) -> bool:
         """Whether `finish` would wait for nothing: the run has ended, or there is none yet."""
-        return self.live is None or not self.live.is_alive() or self.live.narrator.run is None
+        return self.live is None or not self.live.is_alive() or not self.live.begun
 
-    def finish(self, *, hand_over: bool) -> str:
+    def finish(self, *, hand_over: bool, cause: str = "the screen was left") -> str:
         """After `stop`: wait for the run to end; returns what goes on in a process of its own, in words.
 
         With `hand_over` the rest of the run is put in front of the queue, for such a process, and so is what waited for
         a thread of this app; else that waits for the next screen. UserError where no process can be started.
         """
-        live, entry, rest = self.live, self._entry, None
+        rest = None
         with self._lock:
+            live, entry = self.live, self._entry
             if live is not None and entry is not None:
-                if live.narrator.run is not None:
+                self.stop(hand_over=hand_over, cause=cause)  # it may have begun after `stop`
+                if live.begun and self.patient:
                     live.join()
                 if hand_over:
                     rest = rest_of(live)
@@ -132,6 +136,7 @@ class Launcher:
                 if rest is not None:
                     self.queue.add(rest, first=True)
                 self.queue.done(entry)
+                self._entry = None
             self._let_go()
         waiting = self.queue.adopt(way="detached", orphans=False) if hand_over else 0
         if hand_over and (rest is not None or waiting):
@@ -171,7 +176,7 @@ class Launcher:
                 self._wake_a_worker()
             return
         self._turn, self._entry, self._said, self._woken = turn, entry, "", None
-        self.live = ThreadedRun(entry.order, self.root, entry.profile, lambda run: self._wake.set())
+        self.live = ThreadedRun(entry.order, self.root, entry.profile, lambda run: self._wake.set(), entry.output)
         self._tell(News("starting", f"{entry.order.label}: loading torch"))
         self.live.start()
 

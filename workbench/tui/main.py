@@ -1,13 +1,12 @@
 """Starts the screen and leaves the terminal as it was."""
 
+import io
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from workbench.base.errors import UserError
@@ -15,12 +14,11 @@ from workbench.base.text import clean
 from workbench.notify import settings_path
 from workbench.tui.app import Workbench
 from workbench.tui.settings import load_settings
+from workbench.tui.signals import Signals, ending_on_signals
+from workbench.tui.terminal import forgive_bytes
 
 if TYPE_CHECKING:
     from textual.driver import Driver
-
-PREEMPTED = 75
-"""Exit code that schedulers requeue on."""
 
 LOG_LIMIT = 1_000_000
 """Bytes after which the log begins anew."""
@@ -40,12 +38,23 @@ def run(root: Path, *, attach: str | None = None, driver: "type[Driver] | None" 
 
     app = Workbench(root, settings, settings_path=place, attach=attach, driver=driver or TerminalDriver)
     app.once_drawn(prepare_for_workers)
-    with stderr_aside(log_path()), ending_on_signals(app) as signals:
-        app.run()
-        if signals.number in (signal.SIGHUP, None):
-            app.launches.ending = app.launches.ending or "hand over"  # the terminal has gone, or the screen has failed
-        words = _finish(app, signals)
-    code = PREEMPTED if signals.number in (signal.SIGTERM, signal.SIGUSR2) else app.return_code or 0
+    forgive_bytes()
+
+    def without_the_screen(signals: Signals) -> None:
+        _finish(app, signals)
+        os._exit(signals.exit_code or 0)
+
+    words = ""
+    with stderr_aside(log_path()) as terminal, ending_on_signals(app, without_the_screen) as signals:
+        terminal.lost = lambda: os.kill(os.getpid(), signal.SIGHUP)
+        try:
+            app.run()
+        finally:
+            signals.screen_is_over()
+            with suppress(KeyboardInterrupt):  # asked a second time: without waiting for the run
+                words = _finish(app, signals)
+            terminal.lost = None
+    code = signals.exit_code or app.return_code or 0
     if words:
         _say(words)
     if app.torch.loading or ((live := app.launches.live) is not None and live.is_alive()):
@@ -55,12 +64,12 @@ def run(root: Path, *, attach: str | None = None, driver: "type[Driver] | None" 
     return code
 
 
-def _finish(app: Workbench, signals: "Signals") -> str:
+def _finish(app: Workbench, signals: Signals) -> str:
     """What becomes of a run in this process; a line for the person."""
+    if signals.number in (signal.SIGHUP, None):
+        app.launches.ending = app.launches.ending or "hand over"  # the terminal has gone, or the screen has failed
     try:
-        if signals.number is None:
-            return app.launches.finish()
-        return app.launches.finish(signal.Signals(signals.number).name)
+        return app.launches.finish(signals.name)
     except UserError as error:
         return str(error)
 
@@ -99,31 +108,6 @@ def prepare_for_workers() -> None:
             sys.stderr = shown
 
 
-@dataclass
-class Signals:
-    """Which signal ended the screen; None where a person did."""
-
-    number: int | None = None
-
-
-@contextmanager
-def ending_on_signals(app: Workbench) -> Iterator[Signals]:
-    """Within it SIGHUP, SIGTERM and SIGUSR2 end the screen and not the process, which sees to its run first."""
-    signals = Signals()
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        signals.number = signals.number or number
-        app.end_soon()
-
-    wanted = (signal.SIGHUP, signal.SIGTERM, signal.SIGUSR2)
-    before = {number: signal.signal(number, handle) for number in wanted}
-    try:
-        yield signals
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def log_path() -> Path:
     """Where native libraries' messages go while the screen is shown."""
     import platformdirs
@@ -131,21 +115,52 @@ def log_path() -> Path:
     return Path(platformdirs.user_log_dir("cnn-workbench", appauthor=False)) / "screen.log"
 
 
+class Terminal(io.TextIOWrapper):
+    """What the screen is drawn on. What is written when there is nobody to see it is lost, and that is no error.
+
+    Textual's writer would die of one, and the screen wait for the writer for ever.
+    """
+
+    lost: Callable[[], object] | None = None
+    """Called, in the thread that writes, when the terminal has gone."""
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except OSError:
+            self._give_up()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
+        if self.lost is not None:
+            self.lost()
+
+
 @contextmanager
-def stderr_aside(log: Path) -> Iterator[None]:
+def stderr_aside(log: Path) -> Iterator[Terminal]:
     """Within it, descriptor 2 is a log file, and Textual, which draws on Python's stderr, has the terminal.
 
     A warning of a C++ library on descriptor 2 would scroll the screen.
     """
     python, native = sys.stderr, sys.__stderr__
-    with os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace") as terminal:
+    lines = os.isatty(2)
+    with Terminal(os.fdopen(os.dup(2), "wb"), encoding="utf-8", errors="replace", line_buffering=lines) as terminal:
         target = _open(log)
         try:
             sys.stderr = sys.__stderr__ = terminal  # type: ignore[misc]
             os.dup2(target, 2)
-            yield
+            yield terminal
         finally:
-            with suppress(OSError, ValueError):
+            with suppress(ValueError):
                 terminal.flush()
             os.dup2(terminal.fileno(), 2)
             os.close(target)

@@ -17,7 +17,9 @@ def complete(typed: str) -> tuple[str, str]:
         names = sorted(
             entry.name + ("/" if entry.is_dir() else "")
             for entry in os.scandir(within)
-            if entry.name.startswith(begun) and (begun or not entry.name.startswith("."))
+            if entry.name.startswith(begun)
+            and (begun or not entry.name.startswith("."))
+            and entry.name == clean(entry.name)  # one with control characters is not put into a line
         )
     except OSError as error:
         return typed, clean(f"{within}: {(error.strerror or str(error)).lower()}", 200)

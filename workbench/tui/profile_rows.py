@@ -125,9 +125,9 @@ def field_line(field: Line, before: Mapping[str, Any], width: int) -> Text:
     elif field.overridden is not None:
         line.append(f"{shown(field.effective)} by {clean(str(field.overridden), 100)}", "italic")
     else:
-        was = shown(before[field.key.path]) if field.key.path in before else "not there"
-        if field.changed and was != shown(field.value):
-            line.append(f"was {was}".ljust(14) + " ")
+        was = f"was {shown(before[field.key.path])}" if field.key.path in before else "new"
+        if field.changed and was != f"was {shown(field.value)}":
+            line.append(was.ljust(14) + " ")
         line.append(_compact(kind_text(field)), "dim")
     line.truncate(width, overflow="ellipsis")
     return line

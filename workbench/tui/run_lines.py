@@ -145,7 +145,8 @@ def chart_title(drawn: Drawn, view: View, width: int, *, focused: bool) -> Text:
         text = _reading(one, drawn.wanted.metric, view)
         if text:
             title.append(APART)
-            title.append(sign(one), style=Style(color=f"color({COLORS[one.style % len(COLORS)]})"))
+            mark, _, name = sign(one).partition(" ")  # the name in the text's colour: it must be read on any ground
+            title.append(mark, style=Style(color=f"color({COLORS[one.style % len(COLORS)]})")).append(f" {name}")
             title.append(f" {text}")
     how = [
         "log" if drawn.wanted.log else "",

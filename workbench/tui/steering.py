@@ -5,7 +5,7 @@ from pathlib import Path
 
 from workbench.base.errors import UserError
 from workbench.base.text import clean
-from workbench.runs.control import ask, wait_for_answer, withdraw
+from workbench.runs.control import ask, wait_for_answer, why_unanswered, withdraw
 from workbench.runs.liveness import State
 from workbench.runs.summary import LIVE
 
@@ -53,7 +53,8 @@ def steer(run: Path, kind: str, *, seconds: float = SECONDS, **arguments: float)
         return Told(clean(str(error), 300), False)
     answer = wait_for_answer(run, request, seconds)
     if answer is None and withdraw(run, request):
-        return Told(f"{name}: nobody answered within {seconds:g} s; the request was taken back", False)
+        why = why_unanswered(run)
+        return Told(f"{name}: nobody answered within {seconds:g} s{why}; the request was taken back", False)
     answer = answer or wait_for_answer(run, request, LATE_SECONDS)
     if answer is None:
         return Told(f"{name}: the run took the request, and has not said yet what became of it", False)

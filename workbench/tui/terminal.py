@@ -4,8 +4,10 @@ Both are line filters of Textual: every character on the screen passes them, whi
 """
 
 import unicodedata
-from collections.abc import Mapping
-from functools import lru_cache
+from codecs import IncrementalDecoder, getincrementaldecoder
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import lru_cache, partial
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -82,6 +84,20 @@ def _signs() -> dict[str, str]:
 
 
 _SIGNS = _signs()
+
+
+def forgive_bytes() -> None:
+    """Have bytes that are no UTF-8 read as U+FFFD: Textual ends the program on one, and with it a run in a thread.
+
+    They come from 8-bit terminals, Alt on some of them, and pasted text in another encoding.
+    """
+    with suppress(ImportError):  # another system has another driver
+        from textual.drivers import linux_driver
+
+        def decoder(name: str) -> Callable[[], IncrementalDecoder]:
+            return partial(getincrementaldecoder(name), errors="replace")
+
+        linux_driver.getincrementaldecoder = decoder  # type: ignore[assignment, attr-defined]
 
 
 def wants_ascii(setting: str | bool, environ: Mapping[str, str]) -> bool:

@@ -1,5 +1,6 @@
 """Three sets of colours. None carries a meaning alone: states have a sign and a word, series a line style."""
 
+from rich.terminal_theme import TerminalTheme
 from textual.theme import Theme
 
 DARK = Theme(
@@ -16,3 +17,10 @@ CLEAR = Theme(  # the colours of Okabe and Ito (2008), told apart with every kin
 )  # fmt: skip
 
 THEMES = (DARK, LIGHT, CLEAR)
+
+ON_LIGHT = TerminalTheme(
+    (255, 255, 255), (28, 28, 28),
+    [(28, 28, 28), (160, 0, 0), (45, 94, 40), (120, 80, 0), (0, 80, 140), (110, 30, 130), (0, 95, 125), (80, 80, 80)],
+    [(88, 88, 88), (160, 0, 0), (45, 94, 40), (120, 80, 0), (0, 80, 140), (110, 30, 130), (0, 95, 125), (28, 28, 28)],
+)  # fmt: skip
+"""The sixteen colours of pages that are printed on terminals too, dark enough for a light ground."""

@@ -228,7 +228,7 @@ class Watch:
 
 def most_likely(summaries: Sequence[Summary]) -> str:
     """The newest run that lives, else the newest; empty where there is none."""
-    live = [summary for summary in summaries if summary.live]
+    live = [summary for summary in summaries if summary.live and summary.state != "lost"]
     return (live or [*summaries])[-1].id if summaries else ""
 
 

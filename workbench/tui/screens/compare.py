@@ -19,6 +19,7 @@ from workbench.tui.comparing import Sight
 from workbench.tui.desk import keep_copy
 from workbench.tui.screens.compare_actions import ACTIONS, PANE_OF, PANES
 from workbench.tui.screens.compare_view import CompareView
+from workbench.tui.screens.cursor_keys import CursorKeys
 from workbench.tui.screens.runs_dialogs import Choose
 from workbench.tui.widgets.chart import Chart
 from workbench.tui.widgets.chart_view import View
@@ -28,11 +29,8 @@ from workbench.tui.widgets.run_table import RunTable, StillTable
 if TYPE_CHECKING:
     from workbench.tui.app import Workbench
 
-FAR = 10
-"""Columns that the cursor jumps with shift."""
 
-
-class CompareScreen(CompareView):
+class CompareScreen(CursorKeys, CompareView):
     """The runs that `open_runs` was given, until it is given others."""
 
     ACTIONS = ACTIONS
@@ -150,18 +148,6 @@ class CompareScreen(CompareView):
     def _table(self) -> StillTable:
         return self.query_one(RunTable) if self.pane == "curves" else self.query_one("#keys", StillTable)
 
-    def act_left(self) -> None:
-        self._move(-1)
-
-    def act_right(self) -> None:
-        self._move(1)
-
-    def act_far_left(self) -> None:
-        self._move(-FAR)
-
-    def act_far_right(self) -> None:
-        self._move(FAR)
-
     def act_first(self) -> None:
         self._to_end(0)
 
@@ -184,7 +170,7 @@ class CompareScreen(CompareView):
         if places:
             self._see(self.wish.view.to(min(places) if end == 0 else max(places), sight.whole))
 
-    def _move(self, by: int) -> None:
+    def move_cursor(self, by: int) -> None:
         """The cursor, from where the runs are aligned; among the keys, the runs that have room."""
         sight = self.sight
         if sight is None:

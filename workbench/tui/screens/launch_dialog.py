@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from workbench.launch.orders import Way, read_seeds
-from workbench.tui.screens.runs_dialogs import Prompt
+from workbench.tui.screens.runs_dialogs import FRAME, Prompt
 
 WAYS: dict[Way, str] = {
     "thread": "in this program: quitting asks what becomes of it",
@@ -51,15 +51,10 @@ class Choice:
 class LaunchDialog(ModalScreen[Choice | None]):
     """Enter launches; None where nothing is launched."""
 
-    DEFAULT_CSS = """
-    LaunchDialog { align: center middle; }
-    LaunchDialog > Vertical {
-        width: 90; max-width: 100%; height: auto; max-height: 100%; border: round $primary; padding: 0 1;
-        background: $surface;
-    }
-    LaunchDialog VerticalScroll { height: auto; max-height: 60vh; }
-    LaunchDialog .hint { color: $text-muted; margin-top: 1; }
-    """
+    DEFAULT_CSS = (
+        FRAME.format(name="LaunchDialog", width="90")
+        + "LaunchDialog VerticalScroll { height: auto; max-height: 60vh; }"
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,G", "launch", "launch", show=False),
         Binding("d", "way", "way", show=False),

@@ -1,5 +1,6 @@
 """Leaving while a run is trained in this program: what becomes of it, and waiting until it is saved."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from rich.text import Text
@@ -10,6 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from workbench.base.text import clean
+from workbench.tui.screens.runs_dialogs import FRAME
 
 if TYPE_CHECKING:
     from workbench.tui.launching import Launcher
@@ -21,13 +23,7 @@ Ending = Literal["hand over", "stop"]
 class LeaveDialog(ModalScreen[Ending | None]):
     """Asks what becomes of the run, then waits for it; returns what was done, None for staying."""
 
-    DEFAULT_CSS = """
-    LeaveDialog { align: center middle; }
-    LeaveDialog > Vertical {
-        width: 76; max-width: 100%; height: auto; max-height: 100%; border: round $warning; padding: 0 1;
-        background: $surface;
-    }
-    """
+    DEFAULT_CSS = FRAME.format(name="LeaveDialog", width="76") + "LeaveDialog > Vertical { border: round $warning; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("h", "end('hand over')", "hand over", show=False),
         Binding("s", "end('stop')", "stop", show=False),
@@ -35,8 +31,10 @@ class LeaveDialog(ModalScreen[Ending | None]):
         Binding("q,ctrl+q", "at_once", "at once", show=False),
     ]
 
-    def __init__(self, launcher: "Launcher", label: str) -> None:
+    def __init__(self, launcher: "Launcher", label: str, chosen: Callable[[Ending], object]) -> None:
+        """`chosen` is called when there is no way back, before the run has ended."""
         super().__init__()
+        self._chosen = chosen
         self._launcher, self._label = launcher, clean(label, 100)
         self._ending: Ending | None = None
 
@@ -58,6 +56,7 @@ class LeaveDialog(ModalScreen[Ending | None]):
         if self._ending is not None:
             return
         self._ending = ending
+        self._chosen(ending)
         self._launcher.stop(hand_over=ending == "hand over")
         self.query_one("#leave-text", Static).update(
             Text("\nIt finishes its step and is saved …\n\nq  leave at once: it goes back to its last checkpoint")
@@ -74,6 +73,7 @@ class LeaveDialog(ModalScreen[Ending | None]):
         if self._ending is None:
             self.dismiss(None)
         else:
+            self._launcher.patient = False
             self.dismiss(self._ending)
 
     def _look(self) -> None:

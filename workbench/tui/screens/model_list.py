@@ -165,7 +165,7 @@ class ModelList(Vertical):
         line = Text(f" {row.name}", no_wrap=True)
         line.truncate(width - sum(_WIDTHS[name] + 1 for name in columns), overflow="ellipsis", pad=True)
         for name in columns:
-            line.append(" " + self._cell(row, name).rjust(_WIDTHS[name]), "" if name == self.sort else "dim")
+            line.append(" " + self._cell(row, name).rjust(_WIDTHS[name]), "bold" if name == self.sort else "")
         return line
 
     def _cell(self, row: Row, column: str) -> str:

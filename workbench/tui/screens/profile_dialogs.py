@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from workbench.base.text import clean
 from workbench.tui.widgets.line import Line
 
 
@@ -85,7 +86,7 @@ class Pick(ModalScreen[str | None]):
         self.shown = [value for value, _ in fitting]
         listed = self.query_one(OptionList)
         listed.clear_options()
-        wide = max((len(value) for value, _ in self._choices), default=0)
+        wide = min(30, max((len(value) for value, _ in self._choices), default=0))
         listed.add_options([Option(self._line(value, more, wide)) for value, more in fitting])
         exact = [value for value in self.shown if value == words.strip()]
         at = exact[0] if exact else self._current if not words else ""
@@ -93,7 +94,8 @@ class Pick(ModalScreen[str | None]):
 
     def _line(self, value: str, more: str, wide: int) -> Text:
         mark = "●" if value == self._current else " "
-        return Text(f"{mark} {value.ljust(wide)}  ", no_wrap=True, overflow="ellipsis").append(more, "dim")
+        line = Text(f"{mark} {clean(value, 80).ljust(wide)}  ", no_wrap=True, overflow="ellipsis")
+        return line.append(clean(more, 200), "dim")
 
 
 def _fits(words: str, text: str) -> bool:

@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+from textual import events
 from textual.message import Message
 from textual.widgets import Input
 
 import architectures
+from workbench.base.text import clean
 from workbench.inspect.catalogue import short
 from workbench.profile.edit import Draft, Field
 from workbench.tui.actions import Action, WithActions
@@ -27,6 +29,10 @@ from workbench.tui.widgets.rows import RowList
 
 if TYPE_CHECKING:
     from workbench.tui.app import Workbench
+
+MOST_TYPED = 2000
+"""Characters of a value that are put into the line; a longer one, or one with control characters, is shown cut or
+with marks in their place, and stays as it is while the line does."""
 
 
 def _action(name: str, keys: str, label: str, text: str, *, shown: bool = False, typed: bool = False) -> Action:
@@ -49,7 +55,7 @@ ACTIONS = (
     _action("save-as", "W", "save as", "Save under another name.", typed=True),
     _action("extends", "e", "extends", "Choose the profile that this one extends."),
     _action("reload", "R", "reload", "Take what is on the disk; undo fetches the draft back."),
-    _action("complete", "tab", "complete", "While a path is typed: complete it."),
+    _action("complete", "tab shift+tab", "complete", "While a path is typed: complete it."),
     _action("out", "escape q", "back", "One step out: the line, the view, the filter, the list of profiles.",
             shown=True),
 )  # fmt: skip
@@ -72,7 +78,7 @@ class ProfileForm(WithActions, FormView):
         if not self.is_mounted or self.draft is None:
             return False
         if name == "complete":
-            return self._typing is not None and self._typing.kind == "path"
+            return bool(self.typing)
         if self.typing:
             return name == "out" or (name == "save" and self._typing is not None)
         if name in _OF_ROWS and not self.rows_there:
@@ -139,7 +145,7 @@ class ProfileForm(WithActions, FormView):
         else:
             self._typing = field
             how = "enter takes it, esc leaves it" + (", tab completes" if field.kind == "path" else "")
-            self.ask("field", f"{field.key.path}: {how}", kind_text(field), field.text)
+            self.ask("field", f"{field.key.path}: {how}", kind_text(field), clean(field.text, MOST_TYPED))
             if field.kind not in ("path", "table"):
                 self.query_one(Prompt).query_one(Input).select_all()  # what is typed takes its place
 
@@ -174,6 +180,16 @@ class ProfileForm(WithActions, FormView):
             self.words = event.value
             self.show_rows(named(self._fields, self.words))
 
+    def on_descendant_blur(self, event: events.DescendantBlur) -> None:
+        """A click elsewhere leaves the line."""
+        if self.typing and event.widget is self.query_one(Prompt).query_one(Input):
+            self.call_later(self._leave_line)
+
+    def _leave_line(self) -> None:
+        elsewhere = self.screen.focused
+        if self.typing and elsewhere is not None and elsewhere is not self.query_one(Prompt).query_one(Input):
+            self.close_prompt()
+
     def on_prompt_given(self, event: Prompt.Given) -> None:
         event.stop()
         if event.what == "field":
@@ -188,7 +204,8 @@ class ProfileForm(WithActions, FormView):
         """What was typed for a setting: taken, or left in the line with the reason below."""
         field = self._typing
         assert field is not None and self.draft is not None  # noqa: PT018  # the line is open for both
-        why = self.draft.set(field.key.path, text) if text != field.text or field.problem else ""
+        same = text == clean(field.text, MOST_TYPED)
+        why = field.problem if same else self.draft.set(field.key.path, text)
         if why:
             self.query_one(Prompt).wrong("\n".join(wrapped(f"! {why}", self.query_one(Prompt).size.width)))
             return False
@@ -212,9 +229,12 @@ class ProfileForm(WithActions, FormView):
         super().close_prompt()
         self._typing = None
         self.screen.set_focus(self.rows)
+        self.refresh_bindings()
 
     def act_complete(self) -> None:
-        """Complete the path as far as it is clear, and say what it may be."""
+        """Complete the path as far as it is clear, and say what it may be; in another line tab goes nowhere."""
+        if self._typing is None or self._typing.kind != "path":
+            return
         line = self.query_one(Prompt).query_one(Input)
 
         def completed(found: tuple[str, str] | Exception) -> None:
@@ -286,9 +306,9 @@ class ProfileForm(WithActions, FormView):
     def act_launch(self) -> None:
         """Hand it over for the review; of a wrong one the first problem, at its setting."""
         assert self.draft is not None
-        resolved, problems = judge(self.draft)
+        resolved, problems = judge(self.draft.resolved)
         if resolved is not None:
-            cast("Workbench", self.app).launch(resolved, parent=self.run or None, source=self.draft.title)
+            cast("Workbench", self.app).launch(resolved, parent=self.run or None, source=clean(self.draft.title, 200))
             return
         self.tell(str(problems[0]))
         self.words, self.which = "", WHICH[0]

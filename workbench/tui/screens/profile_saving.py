@@ -211,8 +211,10 @@ class Saving(Aside, Vertical):
     # Words
 
     def tell(self, line: str, *, wrong: bool = True) -> None:
-        """A toast."""
-        self.app.notify(clean(line, 500), severity="error" if wrong else "information", markup=False)
+        """A toast; of many lines the first."""
+        first, *more = line.splitlines() or [""]
+        line = f"{clean(first, 500)} (and {len(more)} more)" if more else clean(first, 500)
+        self.app.notify(line, severity="error" if wrong else "information", markup=False)
 
     def _ask(self, question: str, choices: list[tuple[str, str]], answers: dict[str, Then]) -> None:
         def answered(chosen: str | None) -> None:
@@ -227,7 +229,7 @@ def suggestion(draft: Draft) -> str:
     own = draft.path is not None and not draft.read_only
     folder = draft.path.parent if own and draft.path is not None else folder_of("project")
     stem = draft.path.stem if draft.path is not None else Path(draft.extends).stem or "profile"
-    path = fresh(folder, stem if own else f"{stem}-own")
+    path = fresh(folder, clean(stem, 80) if own else f"{stem}-own")
     return str(path.relative_to(Path.cwd())) if path.is_absolute() and path.is_relative_to(Path.cwd()) else str(path)
 
 

@@ -1,5 +1,6 @@
 """What one sees of a draft: its settings, what is known of the one under the cursor, its text, what it would cost."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ class FormView(Saving):
         if self.draft is None:
             return
         self._said = ""
-        resolved, self.problems = judge(self.draft)
+        resolved, self.problems = judge(self.draft.resolved)
         self._fields = with_problems(self.draft.fields(), self.problems)
         self.show_rows(select)
         self._show_text()
@@ -124,6 +125,7 @@ class FormView(Saving):
         self.back_to_rows()
         self.query_one("#form-value", TextLines).show([Text(label, "dim", no_wrap=True, overflow="ellipsis")])
         self.query_one(Prompt).ask(what, hint, text)
+        self.refresh_bindings()
 
     def back_to_rows(self) -> None:
         """The settings, where the text or the chart is in their place."""
@@ -224,10 +226,10 @@ class FormView(Saving):
             self.screen.set_focus(self.rows if self.rows.display else self.query_one("#form-raw"))
 
 
-def judge(draft: Draft) -> tuple[Resolved | None, list[Problem]]:
+def judge(resolve: Callable[[], Resolved]) -> tuple[Resolved | None, list[Problem]]:
     """What holds, or all that is wrong: also what only the catalogue of networks and the number of steps tell."""
     try:
-        resolved = draft.resolved()
+        resolved = resolve()
         check_network(resolved)
         check_schedule(resolved)
     except ProfileError as error:

@@ -11,15 +11,17 @@ from textual.screen import Screen
 
 import architectures
 from workbench.base.text import clean
-from workbench.profile import Resolved, load
+from workbench.profile import Problem, ProfileError, Resolved, load
 from workbench.profile import files as disk
-from workbench.profile.edit import Draft
+from workbench.profile.edit import ChangedOnDisk, Draft
 from workbench.profile.files import Listed, Trashed
+from workbench.profile.find import user_folder
 from workbench.runs.trash import own
 from workbench.tui.aside import Aside
 from workbench.tui.last_place import text_of
 from workbench.tui.screens.profile_form import ProfileForm
 from workbench.tui.screens.profile_list import ProfileList
+from workbench.tui.screens.profile_view import judge
 from workbench.tui.screens.runs_dialogs import Ask, Choose
 from workbench.tui.torch_loader import TorchLoader
 from workbench.tui.widgets.frame import Hints, TopLine
@@ -74,6 +76,8 @@ class ProfilesScreen(Aside, Screen[None]):
         self.deleted: list[Path] = []
         """Where deleted files lie, the last at the end."""
         self._watch: Timer | None = None
+        self._last = ""
+        """The file that is to come back."""
         self._asked = 0
         """Drafts that were asked for so far."""
         self._scanning = False
@@ -90,9 +94,7 @@ class ProfilesScreen(Aside, Screen[None]):
         self.form.display = False
         self._watch = self.set_interval(WATCH_SECONDS, self.form.check_disk)
         self.scan()
-        last = text_of(self.workbench.last.get("profiles", {}), "open")
-        if last:
-            self._load(lambda: Draft.open(Path(last), networks=architectures.names()), quiet=True)
+        self._last = text_of(self.workbench.last.get("profiles", {}), "open")
 
     def on_screen_suspend(self) -> None:
         """Timers of a hidden screen would go on."""
@@ -127,6 +129,18 @@ class ProfilesScreen(Aside, Screen[None]):
         """Whether ending the program would lose a draft."""
         draft = self.form.draft if self.is_mounted else None
         return draft is not None and draft.dirty
+
+    def rescue(self, now: datetime) -> Path | None:
+        """Save the draft among the person's own profiles, since there is no more asking; None where that cannot be."""
+        draft = self.form.draft if self.unsaved else None
+        path = user_folder() / f"rescued-{now:%Y%m%d-%H%M%S}.toml"
+        try:
+            if draft is not None:
+                draft.save_as(path, broken=True)
+                return path
+        except (ProfileError, ChangedOnDisk, OSError):
+            pass
+        return None
 
     # Opening
 
@@ -207,8 +221,16 @@ class ProfilesScreen(Aside, Screen[None]):
         else:
             self.listed.take(found, self._select)
             self._select = None
+            self._open_last()
         if self._again:
             self.scan()
+
+    def _open_last(self) -> None:
+        """The form that was open when the last session ended: if its file is here, and nobody did anything yet."""
+        last, self._last = self._last, ""
+        untouched = self._asked == 0 and self.focused is self.listed.rows
+        if last and untouched and any(str(file.path.absolute()) == last for file in self.listed.files):
+            self._load(lambda: Draft.open(Path(last), networks=architectures.names()), quiet=True)
 
     def on_profile_list_asked(self, event: ProfileList.Asked) -> None:
         """What was asked for in the list."""
@@ -222,13 +244,15 @@ class ProfilesScreen(Aside, Screen[None]):
         self.new(profile.name)
 
     def _launch(self, profile: Listed) -> None:
-        def loaded(found: Resolved | Exception) -> None:
-            if isinstance(found, Resolved):
-                self.workbench.launch(found, parent=None, source=profile.name)
-            else:
+        def judged(found: tuple[Resolved | None, list[Problem]] | Exception) -> None:
+            if isinstance(found, Exception):
                 self.form.tell(str(found))
+            elif found[0] is not None:
+                self.workbench.launch(found[0], parent=None, source=clean(profile.name, 200))
+            else:
+                self.form.tell(str(ProfileError(found[1])))
 
-        self.aside(lambda: load(profile.path), loaded)
+        self.aside(lambda: judge(lambda: load(profile.path)), judged)
 
     def _duplicate(self, profile: Listed) -> None:
         self.aside(partial(disk.duplicate, profile.path), partial(self._moved, "made {}"))

@@ -14,7 +14,7 @@ from textual.widgets.option_list import Option
 from workbench.base.errors import UserError
 from workbench.base.text import clean
 from workbench.launch.queue import Entry, run_in
-from workbench.tui.screens.runs_dialogs import Ask
+from workbench.tui.screens.runs_dialogs import FRAME, LIST, Ask
 
 if TYPE_CHECKING:
     from workbench.tui.launching import Launcher
@@ -25,16 +25,7 @@ LOOK_SECONDS = 1.0
 class QueueDialog(ModalScreen[str | None]):
     """Enter on a run that is trained returns its id, so that it can be shown; else None."""
 
-    DEFAULT_CSS = """
-    QueueDialog { align: center middle; }
-    QueueDialog > Vertical {
-        width: 90; max-width: 100%; height: auto; max-height: 100%; border: round $primary; padding: 0 1;
-        background: $surface;
-    }
-    QueueDialog OptionList { height: auto; max-height: 60vh; border: none; padding: 0; background: $surface; }
-    QueueDialog OptionList:focus { border: none; }
-    QueueDialog .hint { color: $text-muted; margin-top: 1; }
-    """
+    DEFAULT_CSS = FRAME.format(name="QueueDialog", width="90") + LIST.format(name="QueueDialog")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,Q", "out", "out", show=False),
         Binding("K,shift+up", "move(-1)", "earlier", show=False),

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from workbench.base.errors import UserError
 from workbench.base.text import clean
@@ -304,12 +304,12 @@ class RunsScreen(RunsView):
     def act_resume(self) -> None:
         run = self._one_run()
         if run:
-            cast("Any", self.app).resume(run)
+            cast("Workbench", self.app).resume(run)
 
     def act_fork(self) -> None:
         run = self._one_run()
         if run:
-            cast("Any", self.app).fork_into_form(run)
+            cast("Workbench", self.app).fork_into_form(run)
 
     def _one_run(self) -> str:
         """The run under the cursor, whatever is marked; empty on a group, which is said."""

@@ -21,7 +21,7 @@ from workbench.tui.widgets.line import Line
 
 _OUT: list[BindingType] = [Binding("escape,q", "out", "out", show=False)]
 
-_CSS = """
+FRAME = """
 {name} {{ align: center middle; }}
 {name} > Vertical {{
     width: {width}; max-width: 100%; height: auto; max-height: 100%; border: round $primary; padding: 0 1;
@@ -29,17 +29,19 @@ _CSS = """
 }}
 {name} .hint {{ color: $text-muted; margin-top: 1; }}
 """
+"""Style of a dialog of this name and width: a frame in the middle."""
 
-_LIST = """
+LIST = """
 {name} OptionList {{ height: auto; max-height: 70vh; border: none; padding: 0; background: $surface; }}
 {name} OptionList:focus {{ border: none; }}
 """
+"""Style of a list in a dialog of this name."""
 
 
 class Ask(ModalScreen[bool]):
     """A question to which only `y` is a yes. What takes a while to find out is told when it is known."""
 
-    DEFAULT_CSS = _CSS.format(name="Ask", width="72")
+    DEFAULTFRAME = FRAME.format(name="Ask", width="72")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "yes", show=False),
         Binding("n,escape,q,enter", "answer(False)", "no", show=False),
@@ -80,7 +82,7 @@ class Ask(ModalScreen[bool]):
 class Choose(ModalScreen[str | None]):
     """One of several; None where none is chosen."""
 
-    DEFAULT_CSS = _CSS.format(name="Choose", width="90") + _LIST.format(name="Choose")
+    DEFAULTFRAME = FRAME.format(name="Choose", width="90") + LIST.format(name="Choose")
     BINDINGS = _OUT
 
     def __init__(self, title: str, choices: Sequence[tuple[str, str]]) -> None:
@@ -105,7 +107,7 @@ class Choose(ModalScreen[str | None]):
 class ChooseColumns(ModalScreen[tuple[str, ...] | None]):
     """A switch for each column; the names of those that are on, in their order. None where nothing is changed."""
 
-    DEFAULT_CSS = _CSS.format(name="ChooseColumns", width="60") + _LIST.format(name="ChooseColumns")
+    DEFAULTFRAME = FRAME.format(name="ChooseColumns", width="60") + LIST.format(name="ChooseColumns")
     BINDINGS: ClassVar[list[BindingType]] = [
         *_OUT,
         Binding("0", "usual", "usual", show=False),
@@ -157,7 +159,7 @@ class ChooseColumns(ModalScreen[tuple[str, ...] | None]):
 class NoteEditor(ModalScreen[str | None]):
     """A note of several lines; None where it stays as it was."""
 
-    DEFAULT_CSS = _CSS.format(name="NoteEditor", width="90") + "NoteEditor TextArea { height: 10; max-height: 60vh; }"
+    DEFAULTFRAME = FRAME.format(name="NoteEditor", width="90") + "NoteEditor TextArea { height: 10; max-height: 60vh; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "out", "out", show=False, priority=True),
         Binding("ctrl+s,f2", "keep", "keep", show=False, priority=True),
@@ -187,7 +189,7 @@ class NoteEditor(ModalScreen[str | None]):
 class Prompt(Vertical):
     """A line to type in, with what is wrong with it below. Hidden until `ask`."""
 
-    DEFAULT_CSS = """
+    DEFAULTFRAME = """
     Prompt {
         height: auto;
         & > Input { height: 1; border: none; padding: 0; background: $panel; }

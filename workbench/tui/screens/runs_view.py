@@ -47,7 +47,8 @@ PREVIEW_SECONDS = 0.15
 """The cursor rests so long on a run before it is previewed and its journal is read."""
 
 _TONES = {"finished": "table--good", "failed": "table--bad", "crashed": "table--bad", "running": "table--live",
-          "paused": "table--waiting", "silent": "table--waiting", "frozen": "table--waiting"}  # fmt: skip
+          "paused": "table--waiting", "silent": "table--waiting", "frozen": "table--waiting",
+          "lost": "table--bad"}  # fmt: skip
 
 
 class Looked(Message):

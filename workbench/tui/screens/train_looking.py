@@ -5,17 +5,15 @@ from dataclasses import replace
 from textual.widgets import Log
 
 from workbench.tui.run_series import title_of
+from workbench.tui.screens.cursor_keys import CursorKeys
 from workbench.tui.screens.runs_dialogs import Choose, Prompt
 from workbench.tui.screens.train_steer import Steering
 from workbench.tui.watching import Drawn
 from workbench.tui.widgets.chart import Chart
 from workbench.tui.widgets.chart_view import View, any_positive
 
-FAR = 10
-"""Columns that the cursor jumps with shift."""
 
-
-class Looking(Steering):
+class Looking(CursorKeys, Steering):
     """A screen with two charts, `#first` and `#second`, a `#panel` of logs, and a `Prompt`."""
 
     def __init__(self) -> None:
@@ -116,18 +114,6 @@ class Looking(Steering):
         self.show_head()
         self.ask(again=True)
 
-    def act_left(self) -> None:
-        self._move(-1)
-
-    def act_right(self) -> None:
-        self._move(1)
-
-    def act_far_left(self) -> None:
-        self._move(-FAR)
-
-    def act_far_right(self) -> None:
-        self._move(FAR)
-
     def act_first(self) -> None:
         if self.look is not None:
             self._see(self._view.to(self.look.whole[0], self.look.whole))
@@ -173,7 +159,7 @@ class Looking(Steering):
         self._paused = False
         self.ask(again=True, by=(by,))
 
-    def _move(self, by: int) -> None:
+    def move_cursor(self, by: int) -> None:
         if self.look is not None and self.look.view.axis == self._view.axis:
             columns = max((drawn.picture.columns for drawn in self.look.charts), default=0)
             self._see(self._view.moved(by, self.look.whole, self.look.last, columns))

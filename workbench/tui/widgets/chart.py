@@ -5,6 +5,7 @@ nothing else, since a chart over a slow line costs twenty times what its changed
 """
 
 import re
+from functools import lru_cache
 from typing import ClassVar
 
 from rich.color import Color
@@ -107,8 +108,13 @@ def strip_of(row: str) -> Strip:
     style: Style | None = None
     for number, part in enumerate(_PIECE.split(row)):
         if number % 2:
-            found = _COLOR.fullmatch(part)
-            style = Style(color=Color.from_ansi(int(found[1]))) if found else None
+            style = _style(part)
         elif part:
             segments.append(Segment(part, style))
     return Strip(segments)
+
+
+@lru_cache(maxsize=256)
+def _style(sequence: str) -> Style | None:
+    found = _COLOR.fullmatch(sequence)
+    return Style(color=Color.from_ansi(int(found[1]))) if found else None

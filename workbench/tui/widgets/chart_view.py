@@ -167,16 +167,16 @@ def strokes_of(one: Series, ends: Range, smoothing: float, columns: int) -> list
         x, y = dashed(one, ends, columns, DASHES[one.style % len(DASHES)])
         marks = within(one, ends, edges=False)
         mark = MARKS[one.style % len(MARKS)]
-        points = [Stroke(marks.x.tolist(), marks.y.tolist(), mark, color, joined=False)]
-        return [Stroke(x.tolist(), y.tolist(), "braille", color), *(points if marks.x.size <= columns // 4 else [])]
+        points = [Stroke(marks.x, marks.y, mark, color, joined=False)]
+        return [Stroke(x, y, "braille", color), *(points if marks.x.size <= columns // 4 else [])]
     inside = within(one, ends)
     look = ("·", RAW_COLOR) if smoothing else ("braille", color)  # told apart without colours too
     few = thinned(inside, ends, columns)
-    raw = Stroke(few.x.tolist(), few.y.tolist(), *look)
+    raw = Stroke(few.x, few.y, *look)
     if not smoothing:
         return [raw, *_alone(inside, color)]
     smooth = smoothed(inside, smoothing, ends, columns)
-    return [raw, Stroke(smooth.x.tolist(), smooth.y.tolist(), "braille", color), *_alone(inside, color)]
+    return [raw, Stroke(smooth.x, smooth.y, "braille", color), *_alone(inside, color)]
 
 
 def _alone(one: Series, color: int) -> list[Stroke]:
@@ -184,7 +184,7 @@ def _alone(one: Series, color: int) -> list[Stroke]:
     known = np.isfinite(one.y)
     if known.sum() != 1:
         return []
-    return [Stroke(one.x[known].tolist(), one.y[known].tolist(), "•", color, joined=False)]
+    return [Stroke(one.x[known], one.y[known], "•", color, joined=False)]
 
 
 def smoothed(one: Series, weight: float, ends: Range, columns: int) -> Series:
@@ -213,8 +213,8 @@ def smoothed(one: Series, weight: float, ends: Range, columns: int) -> Series:
 def thinned(one: Series, ends: Range, columns: int) -> Series:
     """Of a series inside the ends with far more points than columns the lowest and the highest of each column.
 
-    Drawing costs 16 µs a point, so a million would take as many seconds as there are dots in a column. A column without
-    any number is a gap. A series that turns back is left as it is.
+    A million points would be a million lines to draw. A column without any number is a gap. A series that turns back is
+    left as it is.
     """
     if one.x.size <= MOST_POINTS * columns or np.any(np.diff(one.x) < 0):
         return one
@@ -251,7 +251,7 @@ def bounded(one: Series) -> Series:
 def within(one: Series, ends: Range, *, edges: bool = True) -> Series:
     """Of a bounded series the points between the ends, and where lines to those outside cross the `edges`.
 
-    A far point itself is never drawn to: plotext makes a dot of each cell on the way, were it millions.
+    A far point itself is never drawn to: each dot on the way would be made, were it millions.
     """
     x, y = one.x, one.y
     is_inside = (x >= ends[0]) & (x <= ends[1])

@@ -34,7 +34,7 @@ class RowList(WithActions, ScrollView, can_focus=True):
         height: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1;
         & > .rows--heading { color: $text-secondary; text-style: bold; }
         & > .rows--cursor { background: $surface-lighten-1; text-style: bold; }
-        &:focus > .rows--cursor { background: $primary 40%; text-style: bold; }
+        &:focus > .rows--cursor { background: $primary; color: $background; text-style: bold; }
     }
     """
     ALLOW_SELECT = False  # a drag over lines that are drawn here would copy blanks
@@ -80,6 +80,7 @@ class RowList(WithActions, ScrollView, can_focus=True):
         self.cursor = places[0] if places else self._nearest(before)
         if moved:
             self.virtual_size = Size(self.size.width, len(items))
+            self.call_after_refresh(self._into_view)  # how far it can scroll is known then
         self._into_view()
         self._redraw()
         self.post_message(self.Moved(self))
@@ -193,6 +194,7 @@ class RowList(WithActions, ScrollView, can_focus=True):
 
     def _nearest(self, place: int) -> int:
         """The place of the next line with a key, else of the one before it, else 0."""
+        place = max(place, 0)
         after = range(place, len(self._keys))
         before = range(min(place, len(self._keys)) - 1, -1, -1)
         return next((number for number in (*after, *before) if self._keys[number]), 0)

@@ -60,10 +60,10 @@ class VirtualTable(WithActions, ScrollView, can_focus=True):
     DEFAULT_CSS = """
     VirtualTable {
         height: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1;
-        & > .table--head { text-style: bold; color: $text; background: $panel; }
-        & > .table--head-cursor { text-style: bold underline; color: $text; background: $panel; }
+        & > .table--head { text-style: bold; color: $foreground; background: $panel; }
+        & > .table--head-cursor { text-style: bold underline; color: $foreground; background: $panel; }
         & > .table--cursor { background: $surface-lighten-1; text-style: bold; }
-        &:focus > .table--cursor { background: $primary 40%; text-style: bold; }
+        &:focus > .table--cursor { background: $primary; color: $background; text-style: bold; }
         & > .table--faint { color: $text-muted; }
         & > .table--strong { text-style: bold; }
         & > .table--good { color: $text-success; }
@@ -270,6 +270,7 @@ class VirtualTable(WithActions, ScrollView, can_focus=True):
         texts = self._texts_of(place)
         for number, (at, heading, room) in enumerate(self._shown):
             tone = "table--faint" if texts[at] == MISSING else self._tone(self._columns[at], row, texts[at])
+            tone = "" if under else tone  # on the cursor's ground no colour but its own can be read
             segments.append(Segment(" " * GAP if number else "", style))
             segments.append(Segment(placed(texts[at], heading, room), style + self._component(tone) if tone else style))
         return Strip(segments).adjust_cell_length(width, style)

@@ -1,0 +1,106 @@
+"""What ends the screen from outside: signals, and a terminal that goes away.
+
+    SIGHUP, or no terminal any more    the run of this process goes on in one of its own; exit code 75
+    SIGTERM, SIGUSR2                   it finishes its step and is saved; 75, on which schedulers start a job again
+    SIGINT, by `kill`                  the same, and 130; a second one waits for no step. Ctrl-C here is a key
+
+The run is asked in the handler itself, and not by the screen: one whose terminal takes nothing any more hears nothing.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workbench.tui.app import Workbench
+
+HEARD = (signal.SIGHUP, signal.SIGTERM, signal.SIGUSR2, signal.SIGINT)
+LOOK_SECONDS = 1.0
+"""How often somebody looks whether there is a terminal: where it is not the process's own, nothing tells."""
+PATIENCE = 10.0
+"""Seconds that the screen may take to end. One that waits for its terminal does not."""
+
+
+class Signals:
+    """Which signal ended the screen, and seeing to it that it ends."""
+
+    def __init__(self, app: "Workbench", at_last: Callable[["Signals"], object]) -> None:
+        """`at_last`: what is done, from a thread, where the screen does not end by itself."""
+        self.number: int | None = None
+        """The first that came; None where a person ended the screen."""
+        self._app, self._at_last = app, at_last
+        self._over = threading.Event()
+
+    @property
+    def exit_code(self) -> int | None:
+        """As the signal wants it; None without one."""
+        if self.number is None:
+            return None
+        return 128 + signal.SIGINT if self.number == signal.SIGINT else 75
+
+    @property
+    def name(self) -> str:
+        """The cause of what became of the run."""
+        return signal.Signals(self.number).name if self.number else "the screen was left"
+
+    def screen_is_over(self) -> None:
+        """Nobody need see to it that it ends."""
+        self._over.set()
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """In the main thread, between any two steps of Python."""
+        launches = self._app.launches
+        if number == signal.SIGHUP and not os.isatty(0):
+            read_nothing()
+        if self.number is None:
+            self.number = number
+            threading.Thread(target=self._see_to_it, name="signals", daemon=True).start()
+        elif number == signal.SIGINT == self.number:
+            launches.hurry()
+            if self._over.is_set():
+                raise KeyboardInterrupt  # out of waiting for the run
+        launches.stop_for(self.name, lost=self.number == signal.SIGHUP)
+        self._app.end_soon()
+
+    def _see_to_it(self) -> None:
+        if not self._over.wait(PATIENCE):
+            self._at_last(self)
+
+
+@contextmanager
+def ending_on_signals(app: "Workbench", at_last: Callable[[Signals], object]) -> Iterator[Signals]:
+    """Within it the signals, and the loss of the terminal, end the screen and not the process, which sees to its run.
+
+    `at_last` is for a screen that does not end; it must end the process.
+    """
+    signals, left = Signals(app, at_last), threading.Event()
+    before = {number: signal.signal(number, signals.handle) for number in HEARD}
+    if os.isatty(0):
+        threading.Thread(target=_watch_terminal, args=(left,), name="terminal", daemon=True).start()
+    try:
+        yield signals
+    finally:
+        left.set()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _watch_terminal(left: threading.Event) -> None:
+    while not left.wait(LOOK_SECONDS):
+        if not os.isatty(0):  # a hung-up terminal is none
+            os.kill(os.getpid(), signal.SIGHUP)
+            return
+
+
+def read_nothing() -> None:
+    """What was a terminal is at its end for ever, and Textual's reader would turn round and round on that.
+
+    A pipe that nobody writes into has it wait. Its other end stays open as long as the process.
+    """
+    read, _write = os.pipe()
+    os.dup2(read, 0)
+    os.close(read)
