@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 
 
 class BrowserDriver(Sparing, WebDriver):
-    """Textual's, that also ends with its server, and leaves SIGTERM to the app."""
+    """Textual's, that also ends with its server, and leaves signals to the app."""
 
     def start_application_mode(self) -> None:
-        """Textual's own handler would end the app without saying that it was a signal."""
-        handler = signal.getsignal(signal.SIGTERM)
+        """Textual's own handlers would end the app without saying that it was a signal."""
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         super().start_application_mode()
-        asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
-        signal.signal(signal.SIGTERM, handler)
+        for number, handler in before.items():
+            asyncio.get_running_loop().remove_signal_handler(number)
+            signal.signal(number, handler)
 
     def run_input_thread(self) -> None:
         """Until the app ends, or its input does."""
