@@ -76,3 +76,10 @@ def test_a_terminal_without_focus_is_drawn_a_quarter_as_often() -> None:
     beat = Beat(2.0)
     assert len(looks(beat, 40, away=True, spare=False)) == 40 / 0.5 / AWAY
     assert looks(beat, 1, start=40, spare=False)[0] == 40.0  # back at once
+
+
+def test_over_a_slow_line_it_looks_every_two_seconds_and_as_before_when_that_is_good_again() -> None:
+    beat = Beat(10.0)
+    moments = [number / 10 for number in range(300)]
+    assert [now for now in moments if beat.due(Moment(now, 0.0, slow=True))][1:5] == [2.0, 4.0, 6.0, 8.0]
+    assert sum(beat.due(Moment(30 + now, 0.0)) for now in moments) == len(moments)

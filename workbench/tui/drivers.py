@@ -63,12 +63,12 @@ class Sparing(Driver):
         else:
             super().process_message(message)
 
+
+class TerminalDriver(Sparing, LinuxDriver):
+    """For a terminal."""
+
     def disable_input(self) -> None:
         """Once an answer that is on its way has come."""
         self._answered.wait(LAST_WAIT)
         self._answered.set()
-        super().disable_input()  # type: ignore[safe-super]
-
-
-class TerminalDriver(Sparing, LinuxDriver):
-    """For a terminal."""
+        super().disable_input()
