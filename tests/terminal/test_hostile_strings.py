@@ -110,8 +110,8 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     (profiles / "evil.toml").write_text(tomli_w.dumps({"name": EVIL, EVIL: 1, "optim": {"name": EVIL, "lr": EVIL}}))
     place = Path(os.environ["XDG_CONFIG_HOME"]) / "cnn-workbench" / "settings.toml"
     place.parent.mkdir()
-    own = {"theme": EVIL, EVIL: "1", "keys": {EVIL: "o", "models.sort": EVIL}}
-    place.write_text(tomli_w.dumps(own))
+    own = {"line": "fast", "theme": EVIL, EVIL: "1", "keys": {EVIL: "o", "models.sort": EVIL}}
+    place.write_text(tomli_w.dumps(own))  # fast: then the program itself asks the terminal nothing
     yield root
     live.end()
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
-from textual.app import App
 from textual.command import CommandPalette
 from textual.filter import LineFilter
 from textual.geometry import Size
@@ -19,6 +18,7 @@ from textual.screen import Screen
 
 from workbench.base.text import clean
 from workbench.tui.actions import Action, WithActions
+from workbench.tui.at_terminal import AtTerminal
 from workbench.tui.ends import TellsEnds
 from workbench.tui.launches import Launches
 from workbench.tui.sessions import Sessions
@@ -47,7 +47,7 @@ def _commands() -> "type[Provider]":
     return ActionCommands
 
 
-class Workbench(Sessions, TellsEnds, WithActions, App[None], inherit_bindings=False):
+class Workbench(Sessions, TellsEnds, WithActions, AtTerminal, inherit_bindings=False):
     """`root` holds the runs; `walk` stands in for the shape walk in tests."""
 
     TITLE = "cnn-workbench"
@@ -73,6 +73,7 @@ class Workbench(Sessions, TellsEnds, WithActions, App[None], inherit_bindings=Fa
         Action("app.quit", ("q",), "quit", "Back; from a screen, quit.", shown=False),
         Action("app.leave", ("ctrl+q",), "quit now", "Quit from wherever one is.", shown=False),
         Action("app.interrupt", ("ctrl+c",), "interrupt", "Says how to quit.", shown=False),
+        Action("app.redraw", ("ctrl+l",), "draw anew", "Draw all anew, if something else wrote on it.", shown=False),
         Action("app.dark", (), "dark colours", "Light on dark.", shown=False),
         Action("app.light", (), "light colours", "Dark on light.", shown=False),
         Action("app.clear", (), "clear colours", "Colours for every kind of colour vision.", shown=False),
@@ -102,7 +103,7 @@ class Workbench(Sessions, TellsEnds, WithActions, App[None], inherit_bindings=Fa
         start = self.settings.screen if self.settings.screen in places else "models"
         start = "train" if attach is not None else start
         self.DEFAULT_MODE = start  # type: ignore[misc]  # read once, by the line below
-        super().__init__(driver_class=driver)
+        super().__init__(driver, self.settings.line)
         for name, make in places.items():
             self.add_mode(name, make)
         self.root, self.walk, self.torch = root, walk, TorchLoader()
@@ -134,6 +135,7 @@ class Workbench(Sessions, TellsEnds, WithActions, App[None], inherit_bindings=Fa
         if self._to_watch:
             self.open_run(self._to_watch)
         self.once_drawn(self._take_keys)
+        self.watch_line()
         self.set_timer(IDLE / 2, self.launches.tell_of_left)
         self.tell_of_the_last()
         if self._preload:

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, cast
 from textual.drivers.web_driver import WebDriver
 
 from workbench.commands.parsing import add_runs, make_parser, parse, runs_root
+from workbench.tui.drivers import Sparing
 from workbench.tui.main import run
 
 if TYPE_CHECKING:
     from workbench.tui.app import Workbench
 
 
-class BrowserDriver(WebDriver):
+class BrowserDriver(Sparing, WebDriver):
     """Textual's, that also ends with its server, and leaves SIGTERM to the app."""
 
     def start_application_mode(self) -> None:

@@ -34,7 +34,9 @@ def run(root: Path, *, attach: str | None = None, driver: "type[Driver] | None" 
     settings = load_settings(place)
     if driver is not None and settings.ascii == "auto":
         settings.ascii = False  # where the server was started says nothing of what a browser can show
-    app = Workbench(root, settings, settings_path=place, attach=attach, driver=driver)
+    from workbench.tui.drivers import TerminalDriver
+
+    app = Workbench(root, settings, settings_path=place, attach=attach, driver=driver or TerminalDriver)
     app.once_drawn(prepare_for_workers)
     forgive_bytes()
 

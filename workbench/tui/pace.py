@@ -19,6 +19,8 @@ WINDOW_SECONDS = 4.0
 """Over which the cost is measured: some ticks, so that one dear one is not taken for the rule."""
 AWAY = 4.0
 """How much more rarely a terminal that has lost the focus is drawn."""
+SLOW = 2.0
+"""Seconds between two looks, at least, where the line to the terminal is slow."""
 
 
 class Pace:
@@ -58,6 +60,8 @@ class Moment:
     """Whether a run trains in this process."""
     away: bool = False
     """Whether the terminal has lost the focus."""
+    slow: bool = False
+    """Whether the line to the terminal is."""
 
 
 def moment_of(app: Any, beside: float) -> Moment:
@@ -66,7 +70,8 @@ def moment_of(app: Any, beside: float) -> Moment:
     `beside`: seconds of a core that the screen's other threads have taken so far.
     """
     spare = bool(getattr(app, "has_threaded_run", False))
-    return Moment(time.monotonic(), time.thread_time() + beside, spare=spare, away=not app.app_focus)
+    slow = bool(getattr(app, "slow_line", False))
+    return Moment(time.monotonic(), time.thread_time() + beside, spare=spare, away=not app.app_focus, slow=slow)
 
 
 class Beat:
@@ -79,7 +84,7 @@ class Beat:
 
     def seconds(self, moment: Moment) -> float:
         """Between two looks, as things are."""
-        return self._pace.seconds * (AWAY if moment.away else 1.0)
+        return max(self._pace.seconds * (AWAY if moment.away else 1.0), SLOW if moment.slow else 0.0)
 
     def due(self, moment: Moment) -> bool:
         """Whether to look now; it is taken for done."""

@@ -4,6 +4,7 @@ theme = "dark"          # dark, light, clear (for every kind of colour vision), 
 animation = "none"      # none, basic, full
 hz = 2                  # how often a second a live run is drawn anew
 ascii = "auto"          # or true: signs, frames and charts of ASCII alone; false: never
+line = "auto"           # slow: draw rarely, and one chart; fast: never; auto: as the line to the terminal is
 launch = "thread"       # or "detached": how a run is started unless one says otherwise
 markers = "braille"     # what curves are drawn with: braille, block, ascii
 screen = "models"       # where the last session ended; kept by the program
@@ -31,6 +32,7 @@ from workbench.notify import Notify, read_notify
 WORDS = {
     "animation": ("none", "basic", "full"),
     "launch": ("thread", "detached"),
+    "line": ("auto", "slow", "fast"),
     "markers": ("braille", "block", "ascii"),
 }
 """Settings that take only some words."""
@@ -47,6 +49,8 @@ class Settings:
     """Of 0.2 to 10."""
     ascii: str | bool = "auto"
     """`auto`: as terminal and locale tell."""
+    line: str = "auto"
+    """`auto`: as late as the terminal answers."""
     launch: str = "thread"
     markers: str = "braille"
     screen: str = "models"

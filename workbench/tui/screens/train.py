@@ -107,6 +107,8 @@ class TrainScreen(Looking):
         self._beat = Beat(hz)
         self._timer = self.set_interval(1 / hz, self._tick)
         self.watch(self.app, "app_focus", self._focus_is_back, init=False)
+        if hasattr(self.app, "slow_line"):
+            self.watch(self.app, "slow_line", self._take_line)
         self.call_after_refresh(self.ask, again=True)
 
     def on_unmount(self) -> None:
@@ -165,6 +167,11 @@ class TrainScreen(Looking):
         """Back at this terminal: what is there now, at once."""
         if focus:
             self.ask()
+
+    def _take_line(self, slow: bool) -> None:
+        """One chart where the line is slow, the marked one."""
+        self.set_class(slow, "-slow")
+        self.call_after_refresh(self.ask, again=True)
 
     def ask(self, *, again: bool = False, by: tuple[int, ...] = ()) -> None:
         if self._hidden or self._looker is None:

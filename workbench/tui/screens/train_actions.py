@@ -61,6 +61,7 @@ TrainScreen.-tall #panel { height: 9; }
 TrainScreen.-max #panel, TrainScreen.-no-panel #panel { display: none; }
 TrainScreen.-narrow.-events #log, TrainScreen.-narrow.-log #events { display: none; }
 TrainScreen.-low.-first #second, TrainScreen.-low.-second #first { display: none; }
+TrainScreen.-slow.-first #second, TrainScreen.-slow.-second #first { display: none; }
 TrainScreen.-max.-first #second, TrainScreen.-max.-second #first { display: none; }
 TrainScreen.-well #alerts { display: none; }
 TrainScreen.-some #empty { display: none; }
