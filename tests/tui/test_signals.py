@@ -52,7 +52,7 @@ def test_signals_that_come_when_the_screen_is_gone_are_no_trouble(tmp_path: Path
 def test_a_place_that_cannot_be_kept_does_not_keep_the_screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = Workbench(tmp_path, preload=False)
 
-    def full(self: Any) -> None:
+    def full(self: Any, app: Any) -> None:
         raise OSError("No space left on device")
 
     async def run() -> None:

@@ -175,7 +175,7 @@ class Launches:
 
     def stop_for(self, cause: str, *, lost: bool) -> None:
         """Ask the run to save and end. In a handler of signals: it waits for nothing. `lost`: the terminal is."""
-        if self._launcher is not None:
+        if self._launcher is not None and self.ending != "stop":  # which a person has chosen
             hand_over = self.ending == "hand over" or (lost and self.ending is None)
             self._launcher.stop(hand_over=hand_over, cause=cause)
 

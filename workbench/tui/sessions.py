@@ -79,6 +79,10 @@ class Sessions:
     def leave_unasked(self) -> None:
         """End without a question: a draft is kept among the person's own profiles, and the next session says where."""
         app: Any = self
-        if app.drafts is not None and (path := app.drafts.rescue(datetime.now().astimezone())):
-            self.last["rescued"] = {"path": str(path)}
-        self.leave()
+        if self._left:  # signals come in twos and threes
+            return
+        try:
+            if app.drafts is not None and (path := app.drafts.rescue(datetime.now().astimezone())):
+                self.last["rescued"] = {"path": str(path)}
+        finally:
+            self.leave()
