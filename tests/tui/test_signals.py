@@ -107,6 +107,7 @@ def test_on_a_hung_up_terminal_nobody_turns_round_and_round(tmp_path: Path) -> N
         "    assert select.select([0], [], [], 0)[0], 'at its end it is always there to be read'\n"
         "    while signals.number is None:\n"
         "        signal.pause()\n"
+        "    assert len(os.read(0, 100)) == 1, 'who was about to read is not held'\n"
         "    assert not select.select([0], [], [], 0.2)[0]\n"
         "    signals.screen_is_over()\n"
         "print(signals.name)\n"

@@ -57,8 +57,10 @@ def run(root: Path, *, attach: str | None = None, driver: "type[Driver] | None" 
     code = signals.exit_code or app.return_code or 0
     if words:
         _say(words)
-    if app.torch.loading or ((live := app.launches.live) is not None and live.is_alive()):
-        # Waiting for torch would take seconds, and ending Python below its import, or below a step, can crash.
+    live = app.launches.live
+    if app.torch.loading or (live is not None and live.is_alive()) or signals.number is not None:
+        # Waiting for torch would take seconds, and ending Python below its import, or below a step, can crash. After a
+        # signal no thread of anybody's may keep the process: Textual's reader of a dead terminal once did.
         _flush()
         os._exit(code)
     return code

@@ -99,8 +99,10 @@ def _watch_terminal(left: threading.Event) -> None:
 def read_nothing() -> None:
     """What was a terminal is at its end for ever, and Textual's reader would turn round and round on that.
 
-    A pipe that nobody writes into has it wait. Its other end stays open as long as the process.
+    A pipe that nobody writes into has it wait. Its other end stays open as long as the process, and one byte is in it
+    already: the reader may have been told of the terminal, and reads what it finds by then, which must not hold it.
     """
-    read, _write = os.pipe()
+    read, write = os.pipe()
+    os.write(write, b"\0")
     os.dup2(read, 0)
     os.close(read)
