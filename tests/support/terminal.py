@@ -93,5 +93,11 @@ class Terminal:
         self.process.wait()
         self.close()
 
+    def settle(self, quiet: float = 0.25, seconds: float = 3.0) -> None:
+        """Take in what there is until nothing has come for a moment, or a live screen has gone on for so long."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and select([self.controller], [], [], quiet)[0] and self.read():
+            pass
+
     def close(self) -> None:
         os.close(self.controller)

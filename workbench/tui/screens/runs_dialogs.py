@@ -41,7 +41,7 @@ LIST = """
 class Ask(ModalScreen[bool]):
     """A question to which only `y` is a yes. What takes a while to find out is told when it is known."""
 
-    DEFAULTFRAME = FRAME.format(name="Ask", width="72")
+    DEFAULT_CSS = FRAME.format(name="Ask", width="72")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "yes", show=False),
         Binding("n,escape,q,enter", "answer(False)", "no", show=False),
@@ -82,7 +82,7 @@ class Ask(ModalScreen[bool]):
 class Choose(ModalScreen[str | None]):
     """One of several; None where none is chosen."""
 
-    DEFAULTFRAME = FRAME.format(name="Choose", width="90") + LIST.format(name="Choose")
+    DEFAULT_CSS = FRAME.format(name="Choose", width="90") + LIST.format(name="Choose")
     BINDINGS = _OUT
 
     def __init__(self, title: str, choices: Sequence[tuple[str, str]]) -> None:
@@ -107,7 +107,7 @@ class Choose(ModalScreen[str | None]):
 class ChooseColumns(ModalScreen[tuple[str, ...] | None]):
     """A switch for each column; the names of those that are on, in their order. None where nothing is changed."""
 
-    DEFAULTFRAME = FRAME.format(name="ChooseColumns", width="60") + LIST.format(name="ChooseColumns")
+    DEFAULT_CSS = FRAME.format(name="ChooseColumns", width="60") + LIST.format(name="ChooseColumns")
     BINDINGS: ClassVar[list[BindingType]] = [
         *_OUT,
         Binding("0", "usual", "usual", show=False),
@@ -159,7 +159,7 @@ class ChooseColumns(ModalScreen[tuple[str, ...] | None]):
 class NoteEditor(ModalScreen[str | None]):
     """A note of several lines; None where it stays as it was."""
 
-    DEFAULTFRAME = FRAME.format(name="NoteEditor", width="90") + "NoteEditor TextArea { height: 10; max-height: 60vh; }"
+    DEFAULT_CSS = FRAME.format(name="NoteEditor", width="90") + "NoteEditor TextArea { height: 10; max-height: 60vh; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "out", "out", show=False, priority=True),
         Binding("ctrl+s,f2", "keep", "keep", show=False, priority=True),
@@ -189,7 +189,7 @@ class NoteEditor(ModalScreen[str | None]):
 class Prompt(Vertical):
     """A line to type in, with what is wrong with it below. Hidden until `ask`."""
 
-    DEFAULTFRAME = """
+    DEFAULT_CSS = """
     Prompt {
         height: auto;
         & > Input { height: 1; border: none; padding: 0; background: $panel; }
