@@ -20,6 +20,11 @@ CHECKOUT = Path(__file__).parents[2]
 _SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.")
 
 
+def _surroundings() -> dict[str, str]:
+    """Without a size: whoever runs the tests may have one, and that of the terminal is to count."""
+    return {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+
+
 class Terminal:
     """A program in a pseudo-terminal of `columns` x `rows`."""
 
@@ -37,7 +42,7 @@ class Terminal:
         self.process = subprocess.Popen(
             command, cwd=folder, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-            env={**os.environ, "TERM": "xterm-256color", "PYTHONPATH": path, **(environ or {})},
+            env={**_surroundings(), "TERM": "xterm-256color", "PYTHONPATH": path, **(environ or {})},
         )  # fmt: skip
         os.close(terminal)
 

@@ -150,7 +150,7 @@ def test_interrupted_twice_it_waits_for_no_step(launch: Open, tmp_path: Path) ->
     assert last_ending(run) is None  # it goes back to its last checkpoint
     Queue(tmp_path / "runs").tidy()
     assert (Queue(tmp_path / "runs").waiting(), Queue(tmp_path / "runs").taken()) == ([], [])
-    assert b"Traceback" not in terminal.raw
+    assert b"Traceback" not in terminal.raw, terminal.raw[terminal.raw.index(b"Traceback") :].decode(errors="replace")
 
 
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])

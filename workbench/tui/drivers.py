@@ -3,6 +3,7 @@
 `TerminalDriver` is for terminals; `workbench.tui.in_browser` has the one for pages.
 """
 
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, cast
@@ -65,10 +66,18 @@ class Sparing(Driver):
 
 
 class TerminalDriver(Sparing, LinuxDriver):
-    """For a terminal."""
+    """For a terminal, as long as there is one."""
+
+    def start_application_mode(self) -> None:
+        """Not for a terminal that has gone: with the SIGHUP comes a SIGCONT, after which Textual would begin anew."""
+        if os.isatty(self.fileno):
+            super().start_application_mode()  # type: ignore[no-untyped-call]  # Textual leaves it untyped
 
     def disable_input(self) -> None:
-        """Once an answer that is on its way has come."""
+        """Once an answer that is on its way has come. Nobody waits for who reads from a terminal that has gone."""
+        if not os.isatty(self.fileno):
+            self.exit_event.set()
+            return
         self._answered.wait(LAST_WAIT)
         self._answered.set()
         super().disable_input()

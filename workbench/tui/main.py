@@ -50,9 +50,10 @@ def run(root: Path, *, attach: str | None = None, driver: "type[Driver] | None" 
         try:
             app.run()
         finally:
-            signals.screen_is_over()
             with suppress(KeyboardInterrupt):  # asked a second time: without waiting for the run
+                signals.screen_is_over()
                 words = _finish(app, signals)
+                signals.nobody_waits()
             terminal.lost = None
     code = signals.exit_code or app.return_code or 0
     if words:

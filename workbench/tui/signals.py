@@ -34,6 +34,7 @@ class Signals:
         """The first that came; None where a person ended the screen."""
         self._app, self._at_last = app, at_last
         self._over = threading.Event()
+        self._waiting = False
 
     @property
     def exit_code(self) -> int | None:
@@ -48,8 +49,13 @@ class Signals:
         return signal.Signals(self.number).name if self.number else "the screen was left"
 
     def screen_is_over(self) -> None:
-        """Nobody need see to it that it ends."""
+        """Nobody need see to it that it ends; from here on the run is waited for."""
         self._over.set()
+        self._waiting = True
+
+    def nobody_waits(self) -> None:
+        """The run has ended, or is not waited for."""
+        self._waiting = False
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """In the main thread, between any two steps of Python."""
@@ -61,7 +67,8 @@ class Signals:
             threading.Thread(target=self._see_to_it, name="signals", daemon=True).start()
         elif number == signal.SIGINT == self.number:
             launches.hurry()
-            if self._over.is_set():
+            if self._waiting:
+                self._waiting = False
                 raise KeyboardInterrupt  # out of waiting for the run
         launches.stop_for(self.name, lost=self.number == signal.SIGHUP)
         self._app.end_soon()
