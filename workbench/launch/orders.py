@@ -1,6 +1,5 @@
 """What is to be trained: a profile from its beginning, or a run that goes on."""
 
-import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -83,11 +82,6 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
         for name, value in environ.items()
         if not name.upper().startswith(PREFIX) or name.upper() in RESERVED
     }
-
-
-def shown(command: list[str]) -> str:
-    """A command as a person would type it."""
-    return shlex.join(["cnn-workbench", *command[3:]])
 
 
 def read_seeds(text: str) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from workbench.base.text import clean
 from workbench.runs.compare import DEFAULT_METRICS, Comparison, as_json, compare
 from workbench.runs.curves import Axis as FileAxis
 from workbench.runs.store import RunStore
+from workbench.tui.desk import write_anew
 from workbench.tui.widgets.chart_view import Axis
 
 FORMATS = (("html", "HTML, one page with charts that zoom"), ("md", "Markdown, settings and figures"),
@@ -35,18 +36,8 @@ def export(root: Path, runs: Sequence[str], form: str, metric: str, axis: Axis, 
         raise UserError(f"{clean(gone, 80)} was deleted, so there is nothing to write of it")
     metrics = dict.fromkeys((*filter(None, [metric]), *DEFAULT_METRICS))
     text = _in_format(compare([store.run(run_id) for run_id in runs], metrics=[*metrics], axis=_AXES[axis]), form)
-    stem = f"compare-{now:%Y%m%d-%H%M%S}"
-    for number in range(1, 100):
-        path = folder / f"{stem}{f'-{number}' if number > 1 else ''}.{form}"
-        try:
-            with open(path, "x", encoding="utf-8", errors="replace", newline="") as file:
-                file.write(text)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise UserError(f"cannot write {clean(str(path), 200)}: {error.strerror or error}") from None
-        return f"{len(runs)} runs written to {clean(str(path.absolute()), 300)}"
-    raise UserError(f"there are too many files called {stem} in {clean(str(folder), 200)}")
+    path = write_anew(folder, f"compare-{now:%Y%m%d-%H%M%S}", form, text)
+    return f"{len(runs)} runs written to {clean(str(path.absolute()), 300)}"
 
 
 def _in_format(comparison: Comparison, form: str) -> str:

@@ -146,17 +146,22 @@ def in_trash(desk: Desk) -> list[tuple[str, str]]:
 def export(board: Board, form: str, folder: Path, now: datetime) -> str:
     """Write all rows of a board as a file of a format; says where. An older file is never written over."""
     text = FORMATS[form](board.as_table(form))
-    stem = f"leaderboard-{now:%Y%m%d-%H%M%S}"
+    path = write_anew(folder, f"leaderboard-{now:%Y%m%d-%H%M%S}", EXTENSIONS[form], text)
+    return f"{len(board.rows):,} rows written to {clean(str(path.absolute()), 300)}"
+
+
+def write_anew(folder: Path, stem: str, extension: str, text: str) -> Path:
+    """Write a text as a new file, numbered where there is one of this name; returns it. UserError where it cannot."""
     for number in range(1, 100):
-        path = folder / f"{stem}{f'-{number}' if number > 1 else ''}.{EXTENSIONS[form]}"
+        path = folder / f"{stem}{f'-{number}' if number > 1 else ''}.{extension}"
         try:
-            with open(path, "x", encoding="utf-8", newline="") as file:
+            with open(path, "x", encoding="utf-8", errors="replace", newline="") as file:
                 file.write(text)
         except FileExistsError:
             continue
         except OSError as error:
             raise UserError(f"cannot write {clean(str(path), 200)}: {error.strerror or error}") from None
-        return f"{len(board.rows):,} rows written to {clean(str(path.absolute()), 300)}"
+        return path
     raise UserError(f"there are too many files called {stem} in {clean(str(folder), 200)}")
 
 
