@@ -135,7 +135,7 @@ def field_line(field: Line, before: Mapping[str, Any], width: int) -> Text:
 
 _SIGNS = (
     ("whole number", "integer"), (", at least ", " ≥ "), (", at most ", " ≤ "), (", above ", " > "),
-    (", below ", " < "),
+    (", below 2**63", ""), (", below ", " < "),
 )  # fmt: skip
 
 
@@ -191,7 +191,8 @@ def help_lines(field: Field, knobs: Mapping[str, str], width: int) -> list[Text]
 def problem_help(problem: Problem, width: int) -> list[Text]:
     """What is wrong and what to do about it."""
     lines = [Text(part, "bold", no_wrap=True) for part in wrapped(str(problem), width)]
-    return [*lines, Text("r takes it out of the file; v shows the text", "dim")]
+    way = "r takes it out of the file" if problem.key else "e chooses another profile to extend"
+    return [*lines, Text(f"{way}; v shows the text", "dim")]
 
 
 def wrapped(line: str, width: int) -> list[str]:

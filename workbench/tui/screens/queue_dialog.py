@@ -150,9 +150,10 @@ def _seen(kind: str, entry: Entry) -> tuple[object, ...]:
 
 def _line(kind: str, entry: Entry) -> Text:
     sign = {"trained": "●", "waits": "○", "failed": "✗"}[kind]
-    where = entry.order.way if entry.here else f"on {clean(entry.host, 30)}"
+    way = "in this program" if entry.order.way == "thread" else "detached"
+    where = way if entry.here else f"on {clean(entry.host, 30)}"
     text = Text(f"{sign} {kind:<8} {entry.order.label}  ", no_wrap=True, overflow="ellipsis")
-    what = "goes on" if entry.order.run else "begins"
+    what = "goes on" if entry.order.run else "new"
     why = f"  {entry.why().splitlines()[0]}" if kind == "failed" and entry.why() else ""
     left = "  left by another screen" if kind == "waits" and entry.orphaned else ""
     return text.append(f"{what}, {where}{left}{why}", "dim")
