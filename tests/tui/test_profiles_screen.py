@@ -20,7 +20,7 @@ from workbench.tui.app import Workbench
 from workbench.tui.new_profile import beginnings
 from workbench.tui.path_completion import complete
 from workbench.tui.profile_preview import Duration, Memory
-from workbench.tui.profile_rows import fitting
+from workbench.tui.profile_rows import field_line, fitting
 from workbench.tui.screens.profile_dialogs import Pick
 from workbench.tui.screens.profile_form import ProfileForm
 from workbench.tui.screens.profile_look import ProfileLook
@@ -620,6 +620,23 @@ def test_a_profile_begins_with_the_network_that_was_asked_for() -> None:
     assert beginnings("resnet18 + SAM")[0].extends == "papers/resnet_sam"
     assert [begin.settings for begin in beginnings("vit_b_16")] == [(("model.arch", "vit_b_16"),)] * 2
     assert [begin.settings for begin in beginnings("mine:Net")] == [(("model.arch", "mine:Net"),)]
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        ("seed", "integer 0 or more"), ("data.image_size", "integer 8 to 4096, px"), ("optim.lr", "number above 0"),
+        ("optim.beta1", "number 0 to below 1"), ("augment.crop_scale", "number above 0, up to 1"),
+        ("schedule.warmup", "5ep, 500step or 10%"), ("train.tf32", "true or false"), ("data.root", "path"),
+        ("model.freeze", "none|backbone"), ("data.dataset", "choice of 8"),
+    ],
+)  # fmt: skip
+def test_what_may_be_written_is_told_in_words_that_every_terminal_has(key: str, kind: str) -> None:
+    draft = Draft.new("base")
+    draft.set("schedule.name", "one_cycle")
+    lines = {field.key.path: field_line(field, {}, 200).plain for field in draft.fields()}
+    assert lines[key].endswith(kind)
+    assert all(line.isascii() for line in lines.values())
 
 
 def test_fields_are_found_by_name_and_description() -> None:

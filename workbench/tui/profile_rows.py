@@ -1,6 +1,7 @@
 """How a setting, a profile file and what is known of them are written in lines. Nothing here knows a screen."""
 
 import json
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -133,16 +134,22 @@ def field_line(field: Line, before: Mapping[str, Any], width: int) -> Text:
     return line
 
 
-_SIGNS = (
-    ("whole number", "integer"), (", at least ", " ≥ "), (", at most ", " ≤ "), (", above ", " > "),
-    (", below 2**63", ""), (", below ", " < "),
-)  # fmt: skip
+_BOUNDS = (
+    (r", below 2\*\*63", ""),
+    (r", at least (\S+), at most (\S+?)(,|$)", r" \1 to \2\3"),
+    (r", at least (\S+), below (\S+?)(,|$)", r" \1 to below \2\3"),
+    (r", above (\S+), below (\S+?)(,|$)", r" above \1, below \2\3"),
+    (r", above (\S+), at most (\S+?)(,|$)", r" above \1, up to \2\3"),
+    (r", at least (\S+?)(,|$)", r" \1 or more\2"),
+    (r", above (\S+?)(,|$)", r" above \1\2"),
+    (r"whole number", "integer"),
+)
 
 
 def _compact(kind: str) -> str:
-    """Bounds as signs: the line below the list has them in words."""
-    for words, sign in _SIGNS:
-        kind = kind.replace(words, sign)
+    """Bounds in short, without signs that ASCII lacks: the line below the list has them in full."""
+    for words, short in _BOUNDS:
+        kind = re.sub(words, short, kind)
     return kind
 
 
