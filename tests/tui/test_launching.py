@@ -229,6 +229,7 @@ def test_what_cannot_begin_is_told_and_stays_in_the_queue_to_be_read(tmp_path: P
         await pilot.press("D")
         await until(pilot, lambda: app.screen.query_one(OptionList).option_count == 0)
         assert "Nothing waits" in text(app)
+        assert "esc out" in text(app)
 
     play(tmp_path, story)
 

@@ -14,7 +14,7 @@ from textual.command import CommandPalette
 from textual.filter import LineFilter
 from textual.geometry import Size
 from textual.reactive import reactive
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 
 from workbench.base.text import clean
 from workbench.tui.actions import Action, WithActions
@@ -71,9 +71,16 @@ class Workbench(Sessions, TellsEnds, WithActions, AtTerminal, inherit_bindings=F
         Action("app.palette", ("colon", "ctrl+p"), "palette", "Find an action by its name.", shown=False),
         Action("app.queue", ("Q",), "queue", "What is trained, and what waits for its turn.", shown=False),
         Action("app.quit", ("q",), "quit", "Back; from a screen, quit.", shown=False),
-        Action("app.leave", ("ctrl+q",), "quit now", "Quit from wherever one is.", shown=False),
+        Action("app.leave", ("ctrl+q",), "quit now", "Quit from wherever one is.", shown=False, always=True),
         Action("app.interrupt", ("ctrl+c",), "interrupt", "Says how to quit.", shown=False),
-        Action("app.redraw", ("ctrl+l",), "draw anew", "Draw all anew, if something else wrote on it.", shown=False),
+        Action(
+            "app.redraw",
+            ("ctrl+l",),
+            "draw anew",
+            "Draw all anew, if something else wrote on it.",
+            shown=False,
+            always=True,
+        ),
         Action("app.dark", (), "dark colours", "Light on dark.", shown=False),
         Action("app.light", (), "light colours", "Dark on light.", shown=False),
         Action("app.clear", (), "clear colours", "Colours for every kind of colour vision.", shown=False),
@@ -274,8 +281,19 @@ class Workbench(Sessions, TellsEnds, WithActions, AtTerminal, inherit_bindings=F
         self.launches.show_queue()
 
     def act_leave(self) -> None:
-        """End; what would be lost by it is asked about first: a draft, a run that is trained in this program."""
-        if self.drafts is not None and self.drafts.unsaved:
+        """End; what would be lost by it is asked about first: a draft, a run that is trained in this program.
+
+        Out of a dialog first, but the one that asks what becomes of the run, and a note that is being written.
+        """
+        dialog = self.screen
+        if isinstance(dialog, ModalScreen):
+            keeps = getattr(dialog, "leave", None)
+            if keeps is not None:
+                keeps()
+            else:
+                dialog.dismiss(None)
+                self.call_later(self.act_leave)
+        elif self.drafts is not None and self.drafts.unsaved:
             self.go("profiles", lambda screen: screen.form.leave(self._leave_runs))
         else:
             self._leave_runs()

@@ -28,7 +28,7 @@ class LeaveDialog(ModalScreen[Ending | None]):
         Binding("h", "end('hand over')", "hand over", show=False),
         Binding("s", "end('stop')", "stop", show=False),
         Binding("escape,n,enter", "stay", "stay", show=False),
-        Binding("q,ctrl+q", "at_once", "at once", show=False),
+        Binding("q", "at_once", "at once", show=False),
     ]
 
     def __init__(self, launcher: "Launcher", label: str, chosen: Callable[[Ending], object]) -> None:
@@ -67,6 +67,10 @@ class LeaveDialog(ModalScreen[Ending | None]):
         """Nothing happens; once the run was asked to end there is no way back."""
         if self._ending is None:
             self.dismiss(None)
+
+    def leave(self) -> None:
+        """The key that quits from wherever one is."""
+        self.action_at_once()
 
     def action_at_once(self) -> None:
         """Do not wait for the step."""

@@ -41,6 +41,7 @@ class QueueDialog(ModalScreen[str | None]):
         super().__init__()
         self._launcher = launcher
         self._entries: list[tuple[str, Entry]] = []
+        self._looked = False
 
     def compose(self) -> ComposeResult:
         """The list, and what can be done with it."""
@@ -60,8 +61,10 @@ class QueueDialog(ModalScreen[str | None]):
         queue = self._launcher.queue
         found = [("trained", entry) for entry in queue.taken()]
         found += [("waits", entry) for entry in queue.waiting()] + [("failed", entry) for entry in queue.failed()]
-        if [_seen(kind, entry) for kind, entry in found] == [_seen(kind, entry) for kind, entry in self._entries]:
+        same = [_seen(kind, entry) for kind, entry in found] == [_seen(kind, entry) for kind, entry in self._entries]
+        if same and self._looked:
             return
+        self._looked = True
         options = self.query_one(OptionList)
         here = self._here()
         self._entries = found
@@ -72,7 +75,7 @@ class QueueDialog(ModalScreen[str | None]):
             options.highlighted = names.index(here[1].name) if here and here[1].name in names else 0
         self.query_one("#queue-empty").display = not found
         options.display = bool(found)
-        keys = "J K later, earlier   D cancel   enter show the run   esc out"
+        keys = ("J K later, earlier   D cancel   enter show the run   " if found else "") + "esc out"
         more = "\nt d train what an earlier session left waiting: here, detached" if self._launcher.left() else ""
         self.query_one("#queue-keys", Static).update(Text(keys + more))
 

@@ -176,6 +176,13 @@ class NoteEditor(ModalScreen[str | None]):
             yield TextArea(self._note)
             yield Static(Text("^s or F2 keep   esc leave as it was"), classes="hint")
 
+    def leave(self) -> None:
+        """The key that quits from wherever one is: not over what was written."""
+        if self.query_one(TextArea).text == self._note:
+            self.dismiss(None)
+        else:
+            self.notify("^s keeps the note, esc gives it up; then ^q quits", markup=False)
+
     def action_keep(self) -> None:
         try:
             self.dismiss(note_of(self.query_one(TextArea).text))
