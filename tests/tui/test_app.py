@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from made_runs import make_run
 from textual.command import CommandPalette
+from textual.events import Key
 from textual.pilot import Pilot
 
 from workbench.tui.app import Workbench
@@ -147,6 +148,25 @@ def test_one_key_quits_from_wherever_one_is(tmp_path: Path, opens: tuple[str, ..
         await pilot.press("ctrl+q")
         await pilot.pause()
         assert app.return_code == 0
+
+    in_app(app, story)
+
+
+def test_keys_that_arrive_with_an_enter_wait_for_what_it_does(tmp_path: Path) -> None:
+    app = Workbench(tmp_path, preload=False)
+
+    async def story(pilot: Pilot[None]) -> None:
+        screen = app.screen
+        assert isinstance(screen, ModelsScreen)
+        for key in ("slash", *"resnet18", "enter", "j", "s", "j", "v"):
+            app.post_message(Key(key, key if len(key) == 1 else None))  # over a slow line they are all there at once
+        await pilot.pause(0.1)
+        await pilot.pause()
+        assert screen.models.words == "resnet18"
+        assert screen.models.sort == "params"
+        assert screen.models.row is not None
+        assert screen.models.row.name == "resnet18 + SAM"
+        assert screen.pane.view == "source"
 
     in_app(app, story)
 

@@ -169,10 +169,14 @@ class Workbench(Sessions, TellsEnds, WithActions, AtTerminal, inherit_bindings=F
         return [*super().get_line_filters(), *(gate for gate in self._gates if gate.enabled)]
 
     async def on_event(self, event: events.Event) -> None:
-        """Note when somebody types."""
+        """Note when somebody types; keys that come with an enter in a line wait for what it does."""
+        line = None
         if isinstance(event, events.Key):
             self._typed_at = time.monotonic()
+            line = self.focused if event.key == "enter" else None
         await super().on_event(event)
+        if line is not None and hasattr(line, "settle"):
+            await line.settle()
 
     def open_run(self, run_id: str) -> None:
         """Go to the Train screen, on this run."""

@@ -135,7 +135,7 @@ class ModelList(Vertical):
         field = self.query_one("#filter", Input)
         field.value = ""
         field.display = False
-        self.listed.focus()
+        self.screen.set_focus(self.listed)
 
     def on_key(self, event: events.Key) -> None:
         """The arrows move in the list while one types, too."""
@@ -154,7 +154,7 @@ class ModelList(Vertical):
         """Back to the list; an empty line goes away."""
         event.stop()
         event.input.display = bool(event.value.strip())
-        self.listed.focus()
+        self.screen.set_focus(self.listed)
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         """Tell who shows it."""

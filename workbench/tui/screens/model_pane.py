@@ -79,7 +79,7 @@ class ModelPane(Vertical):
 
     def enter(self) -> None:
         """Give the view the keys."""
-        self._keys_of().focus()
+        self.screen.set_focus(self._keys_of())
 
     def _keys_of(self) -> Widget:
         """Where the keys of the view go; while there is no walk, to its place, so that they are not lost."""
