@@ -20,7 +20,7 @@ from workbench.tui.app import Workbench
 from workbench.tui.new_profile import beginnings
 from workbench.tui.path_completion import complete
 from workbench.tui.profile_preview import Duration, Memory
-from workbench.tui.profile_rows import field_line, fitting
+from workbench.tui.profile_rows import field_line, fitting, origin_text
 from workbench.tui.screens.profile_dialogs import Pick
 from workbench.tui.screens.profile_form import ProfileForm
 from workbench.tui.screens.profile_look import ProfileLook
@@ -637,6 +637,16 @@ def test_what_may_be_written_is_told_in_words_that_every_terminal_has(key: str, 
     lines = {field.key.path: field_line(field, {}, 200).plain for field in draft.fields()}
     assert lines[key].endswith(kind)
     assert not any(sign in line for line in lines.values() for sign in "≥≤")
+
+
+def test_what_is_not_set_says_what_decides() -> None:
+    draft = Draft.new("base")
+    fields = {field.key.path: field for field in draft.fields()}
+    assert origin_text(fields["augment.crop"]) == "not set: the preset that data.augment names decides"
+    assert origin_text(fields["model.freeze"]) == "inherited from default"
+    draft.set("augment.crop", "pad")
+    fields = {field.key.path: field for field in draft.fields()}
+    assert origin_text(fields["augment.crop"]).startswith("set in this file")
 
 
 def test_fields_are_found_by_name_and_description() -> None:

@@ -218,6 +218,8 @@ def origin_text(field: Field) -> str:
     default = shown(field.key.default)
     inherited = shown(field.inherited)
     from_default = field.inherited_from.kind == "default"
+    if field.value is None and field.key.path.startswith("augment."):
+        return "not set: the preset that data.augment names decides"
     if not field.own:
         return f"inherited from {field.inherited_from}" + (f"; default {default}" if not from_default else "")
     below = f"default {inherited}" if from_default else f"inherits {inherited} from {field.inherited_from}"

@@ -16,7 +16,7 @@ from workbench.tui.screens.runs_dialogs import FRAME, Prompt
 
 WAYS: dict[Way, str] = {
     "thread": "in this program: quitting asks what becomes of it",
-    "detached": "its own process: goes on when this program or the line ends",
+    "detached": "its own process, which goes on when this program ends",
 }
 MOST_EPOCHS = 1_000_000
 
