@@ -18,7 +18,7 @@ from workbench.tui.help import ActionCommands, HelpScreen
 from workbench.tui.main import stderr_aside
 from workbench.tui.screens.models import ModelsScreen
 from workbench.tui.screens.runs import RunsScreen
-from workbench.tui.screens.runs_dialogs import NoteEditor
+from workbench.tui.screens.runs_dialogs import Choose, NoteEditor
 from workbench.tui.screens.train import TrainScreen
 from workbench.tui.settings import Settings, load_settings, remember, with_value
 from workbench.tui.widgets.frame import Hints, TopLine
@@ -169,6 +169,21 @@ def test_keys_that_arrive_with_an_enter_wait_for_what_it_does(tmp_path: Path) ->
         assert screen.pane.view == "source"
 
     in_app(app, story)
+
+
+def test_letters_move_in_dialogs_as_the_arrows_do(tmp_path: Path) -> None:
+    app = Workbench(tmp_path, preload=False)
+    chosen: list[str | None] = []
+
+    async def story(pilot: Pilot[None]) -> None:
+        for keys in ("j", "jjk", "G", "Gkg"):
+            app.push_screen(Choose("Which", [("a", "A"), ("b", "B"), ("c", "C")]), chosen.append)
+            await pilot.pause()
+            await pilot.press(*keys, "enter")
+            await pilot.pause()
+
+    in_app(app, story)
+    assert chosen == ["b", "b", "c", "a"]
 
 
 def test_a_note_that_is_being_written_is_not_lost_by_the_key_that_quits(tmp_path: Path) -> None:

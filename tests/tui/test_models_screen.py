@@ -278,7 +278,10 @@ def test_a_network_that_cannot_be_walked_does_not_end_the_app(tmp_path: Path) ->
         assert "\x1b" not in text_of(note)
         await pilot.press("v")
         await pilot.pause()
-        assert "AlexNet" in text_of(screen.query_one("#source-text", Static))
+        source = screen.query_one("#source-text", Static)
+        assert "AlexNet" in text_of(source)
+        shown = [segment.style for line in source.render_lines(source.size.region) for segment in line if segment.style]
+        assert len({style.color for style in shown}) > 3  # words, texts, comments and names differ
 
     on_screen(tmp_path, (80, 24), story, walk)
 

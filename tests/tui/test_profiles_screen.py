@@ -182,6 +182,15 @@ def test_a_file_is_copied_deleted_after_a_question_and_fetched_back(tmp_path: Pa
         await pilot.press("u")
         await until(pilot, copy.exists)
         assert copy.read_text() == MINE
+        app.profiles.listed.rows.select(str(copy))
+        await pilot.press("D")
+        await until(pilot, lambda: isinstance(app.screen, Ask))
+        await pilot.press("y")
+        await until(pilot, lambda: not copy.exists())
+        await pilot.press("U")
+        await choose(pilot, app, 0)
+        await until(pilot, copy.exists)
+        assert copy.read_text() == MINE
         await pilot.press("escape", "slash", *"papers/vit", "enter", "D")
         await pilot.pause()
         assert "built-in" in notices(app)
