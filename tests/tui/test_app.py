@@ -91,7 +91,9 @@ def test_messages_of_native_code_go_to_a_file(tmp_path: Path, capfd: pytest.Capt
 
 def test_own_keys_replace_those_of_the_table_and_unknown_ones_are_told(tmp_path: Path) -> None:
     settings = Settings(
-        keys={"models.sort": "o", "models.sorted": "x"}, problems=['settings.toml: unknown setting "a"']
+        theme="claer",
+        keys={"models.sort": "o", "models.sorted": "x"},
+        problems=['settings.toml: unknown setting "a"'],
     )
     app = Workbench(tmp_path, settings, preload=False)
 
@@ -107,6 +109,7 @@ def test_own_keys_replace_those_of_the_table_and_unknown_ones_are_told(tmp_path:
         told = [note.message for note in app._notifications]
         assert told == [
             'settings.toml: unknown setting "a"',
+            'unknown theme "claer" (did you mean "clear"?)',
             'unknown action "models.sorted" (did you mean "models.sort"?)',
         ]
 

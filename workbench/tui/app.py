@@ -16,6 +16,7 @@ from textual.geometry import Size
 from textual.reactive import reactive
 from textual.screen import ModalScreen, Screen
 
+from workbench.base.errors import did_you_mean
 from workbench.base.text import clean
 from workbench.tui.actions import Action, WithActions
 from workbench.tui.at_terminal import AtTerminal
@@ -128,10 +129,10 @@ class Workbench(Sessions, TellsEnds, WithActions, AtTerminal, inherit_bindings=F
         self.ansi_theme_light = ON_LIGHT
         for theme in THEMES:
             self.register_theme(theme)
-        known = self.settings.theme in self.available_themes
-        self.theme = self.settings.theme if known else DARK.name
-        if not known:
-            self.settings.problems.append(f'unknown theme "{clean(self.settings.theme, 40)}"')
+        wanted, known = self.settings.theme, self.available_themes
+        self.theme = wanted if wanted in known else DARK.name
+        if wanted not in known:
+            self.settings.problems.append(f'unknown theme "{clean(wanted, 40)}"{did_you_mean(wanted, sorted(known))}')
         self.animation_level = self.settings.animation  # type: ignore[assignment]  # checked when it was read
 
     def on_mount(self) -> None:
@@ -285,15 +286,11 @@ class Workbench(Sessions, TellsEnds, WithActions, AtTerminal, inherit_bindings=F
         self.launches.show_queue()
 
     def act_leave(self) -> None:
-        """End; what would be lost by it is asked about first: a draft, a run that is trained in this program.
-
-        Out of a dialog first, but the one that asks what becomes of the run, and a note that is being written.
-        """
+        """End; what would be lost is asked about first: a draft, a note, a run that is trained in this program."""
         dialog = self.screen
         if isinstance(dialog, ModalScreen):
-            keeps = getattr(dialog, "leave", None)
-            if keeps is not None:
-                keeps()
+            if hasattr(dialog, "leave"):
+                dialog.leave()
             else:
                 dialog.dismiss(None)
                 self.call_later(self.act_leave)
