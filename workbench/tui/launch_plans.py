@@ -56,5 +56,5 @@ def _of(profile: Profile) -> Lines:
         ("data", f"{data.dataset}, {data.image_size} px, batch {data.batch_size}, augment {data.augment}"),
         ("recipe", f"{', '.join(how)}, {train.epochs} epochs"),
         ("device", clean(device_in_words(train.device), 100)),
-        ("differs", f"from base in {differs}" if differs else "in nothing from base"),
+        ("differs", f"from base in {differs}" if differs else "in no other setting from base"),
     ]

@@ -75,7 +75,7 @@ class QueueDialog(ModalScreen[str | None]):
             options.highlighted = names.index(here[1].name) if here and here[1].name in names else 0
         self.query_one("#queue-empty").display = not found
         options.display = bool(found)
-        keys = ("J K later, earlier   D cancel   enter show the run   " if found else "") + "esc out"
+        keys = ("J K later, earlier   D take it out   enter show the run   " if found else "") + "esc out"
         more = "\nt d train what an earlier session left waiting: here, detached" if self._launcher.left() else ""
         self.query_one("#queue-keys", Static).update(Text(keys + more))
 
