@@ -111,8 +111,8 @@ class WithActions:
 
 
 def is_typing(node: Any) -> bool:
-    """Whether letters go into a line or a text."""
-    focused = node.app.focused
+    """Whether letters go into a line or a text of the screen that this is on."""
+    focused = node.screen.focused
     return focused is not None and focused.check_consume_key("a", "a")
 
 

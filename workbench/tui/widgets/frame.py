@@ -9,7 +9,7 @@ from textual.dom import DOMNode
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from workbench.tui.actions import Action, prints, sign
+from workbench.tui.actions import Action, is_typing, prints, sign
 
 SMALLEST = (60, 16)
 """Columns and rows that the screens are made for; below, one line says so."""
@@ -97,8 +97,7 @@ class Hints(Widget):
         return [*chosen, *(hint[:3] for hint in hints[-1:])]
 
     def _hints(self) -> Iterator[tuple[str, Action, bool]]:
-        focused = self.screen.focused  # not the app's: below a dialog the hints stay as they were
-        typing = focused is not None and focused.check_consume_key("a", "a")
+        typing = is_typing(self)
         active: dict[str | None, tuple[str, bool]] = {}
         for key, bound in self.screen.active_bindings.items():
             if not (typing and prints(key)):
