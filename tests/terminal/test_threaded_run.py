@@ -16,7 +16,9 @@ from terminal import Terminal
 
 from workbench.launch.queue import Queue
 from workbench.runs import journal
+from workbench.runs.control import ask, wait_for_answer
 from workbench.runs.reading import last_ending, read_json
+from workbench.runs.run import Run
 
 SECONDS = 120
 SUPPORT = Path(__file__).parents[1] / "support"
@@ -108,6 +110,32 @@ def test_a_terminal_that_goes_away_takes_no_run_with_it(launch: Open, tmp_path: 
     resumed = next(event for event in events(run) if event["event"] == "resumed")
     stopped = next(event for event in events(run) if event["event"] == "preempted")
     assert resumed["step"] == stopped["step"], "no step is lost"
+
+
+@pytest.mark.parametrize("way", ["by keys", "with its terminal"])
+def test_a_paused_run_is_paused_still_when_it_is_handed_over(launch: Open, tmp_path: Path, way: str) -> None:
+    terminal = launch(LONG)
+    terminal.wait_for("● running", SECONDS)
+    os.write(terminal.controller, b"P")
+    terminal.wait_for("‖ paused")
+    [run] = runs(tmp_path)
+    if way == "by keys":
+        os.write(terminal.controller, b"q")
+        terminal.wait_for("hand it over")
+        os.write(terminal.controller, b"h")
+        while terminal.read():
+            pass
+    else:
+        terminal.close()
+    terminal.process.wait(timeout=30)
+    stood = next(event for event in events(run) if event["event"] == "preempted")["step"]
+    eventually(lambda: [event["event"] for event in events(run)].count("paused") == 2)
+    assert Run(run).state.name == "paused"
+    assert read_json(run / "lock")["pid"] != terminal.process.pid
+    answer = wait_for_answer(run, ask(run, "resume"), 20)
+    assert answer is not None
+    assert answer.outcome == "done"
+    eventually(lambda: read_json(run / "status.json")["step"] > stood)
 
 
 @pytest.mark.parametrize(("name", "code", "ending"), [("SIGTERM", 75, "preempted"), ("SIGINT", 130, "stopped")])
