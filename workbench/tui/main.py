@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from workbench.base.errors import UserError
 from workbench.base.text import clean
@@ -44,27 +44,32 @@ def run(root: Path, *, attach: str | None = None, driver: "type[Driver] | None" 
         _finish(app, signals)
         os._exit(signals.exit_code or 0)
 
-    words = ""
     with stderr_aside(log_path()) as terminal, ending_on_signals(app, without_the_screen) as signals:
         terminal.lost = lambda: os.kill(os.getpid(), signal.SIGHUP)
         try:
             app.run()
         finally:
-            with suppress(KeyboardInterrupt):  # asked a second time: without waiting for the run
-                signals.screen_is_over()
-                words = _finish(app, signals)
-                signals.nobody_waits()
+            signals.screen_is_over()
+            words = _finish(app, signals)
+            signals.run_is_settled()
             terminal.lost = None
-    code = signals.exit_code or app.return_code or 0
-    if words:
-        _say(words)
+        if signals.exit_code is not None:
+            # Inside, where a further signal raises nothing. And no thread of anybody's may keep the process: Textual's
+            # reader of a dead terminal once did.
+            _leave(words, signals.exit_code)
+    code = app.return_code or 0
     live = app.launches.live
-    if app.torch.loading or (live is not None and live.is_alive()) or signals.number is not None:
-        # Waiting for torch would take seconds, and ending Python below its import, or below a step, can crash. After a
-        # signal no thread of anybody's may keep the process: Textual's reader of a dead terminal once did.
-        _flush()
-        os._exit(code)
+    if app.torch.loading or (live is not None and live.is_alive()):
+        _leave(words, code)  # waiting for torch would take seconds, and ending Python below it can crash
+    _say(words)
     return code
+
+
+def _leave(words: str, code: int) -> NoReturn:
+    """At once, whatever other threads do."""
+    _say(words)
+    _flush()
+    os._exit(code)
 
 
 def _finish(app: Workbench, signals: Signals) -> str:
@@ -79,6 +84,8 @@ def _finish(app: Workbench, signals: Signals) -> str:
 
 def _say(words: str) -> None:
     """On a terminal that may be gone."""
+    if not words:
+        return
     with suppress(OSError, ValueError):
         print(clean(words, 1000), file=sys.stderr)
 
