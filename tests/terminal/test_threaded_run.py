@@ -138,7 +138,9 @@ def test_a_paused_run_is_paused_still_when_it_is_handed_over(launch: Open, tmp_p
     eventually(lambda: read_json(run / "status.json")["step"] > stood)
 
 
-@pytest.mark.parametrize(("name", "code", "ending"), [("SIGTERM", 75, "preempted"), ("SIGINT", 130, "stopped")])
+@pytest.mark.parametrize(
+    ("name", "code", "ending"), [("SIGTERM", 75, "preempted"), ("SIGUSR2", 75, "preempted"), ("SIGINT", 130, "stopped")]
+)
 def test_whoever_ends_the_screen_by_a_signal_finds_the_run_saved(
     launch: Open, tmp_path: Path, name: str, code: int, ending: str
 ) -> None:

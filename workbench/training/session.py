@@ -258,10 +258,12 @@ def conduct(
         state = "finished" if finished else "preempted" if stop.preempts else "stopped"
         if finished and job.ranks.leads:
             leave_model(job, run, observer)
+        stop.settle()
         left = {"asked": trainer.still_asked()} if stop.cause == HAND_OVER and not finished else {}
         run.event(state, epochs=job.state.epoch, step=job.state.step, cause=None if finished else stop.cause, **left)
         leave()
     except KeyboardInterrupt:  # asked a second time: at once, on what the last checkpoint holds
+        stop.settle()
         trainer.saver.wait()  # nobody else may take the run while it is being written
         state = "stopped"
         run.event(state, epochs=job.state.epoch, step=job.state.step, cause="SIGINT twice")
