@@ -1,5 +1,6 @@
 """A run in a thread of the screen, in a real terminal: quitting, a terminal that goes away, signals, loaders."""
 
+import json
 import os
 import signal
 import sys
@@ -84,12 +85,16 @@ def test_handed_over_by_keys_it_goes_on_and_is_seen_live_again(launch: Open, tmp
     took = time.monotonic() - asked
     assert "goes on in a process of its own" in terminal.text()
     [run] = runs(tmp_path)
-    assert events(run)[-1]["cause"] == "hand-over"
+    handed = next(event for event in events(run) if event["event"] == "preempted")
+    assert handed["cause"] == "hand-over"
+    stood = int(str(handed["epochs"]))
     eventually(lambda: "resumed" in [event["event"] for event in events(run)])
     assert read_json(run / "lock")["pid"] != terminal.process.pid
+    eventually(lambda: read_json(run / "status.json")["epoch"] > stood)
     again = Terminal([sys.executable, "-m", "workbench", "--runs", "runs"], tmp_path, 80, 24)
     try:
         again.wait_for("● running")  # the screen where the last session ended
+        again.wait_for("you were away")
         os.write(again.controller, b"Q")
         again.wait_for("goes on, detached")
     finally:
@@ -110,6 +115,8 @@ def test_a_terminal_that_goes_away_takes_no_run_with_it(launch: Open, tmp_path: 
     resumed = next(event for event in events(run) if event["event"] == "resumed")
     stopped = next(event for event in events(run) if event["event"] == "preempted")
     assert resumed["step"] == stopped["step"], "no step is lost"
+    place = Path(os.environ["XDG_CONFIG_HOME"]) / "cnn-workbench" / "last.json"
+    assert str(run) in json.loads(place.read_text())["away"]
 
 
 @pytest.mark.parametrize("way", ["by keys", "with its terminal"])

@@ -51,6 +51,14 @@ class Launches:
         """The run in a thread of this process."""
         return self._launcher.live if self._launcher else None
 
+    @property
+    def handed_over(self) -> Path | None:
+        """The run that goes on in a process of its own when the app has ended, once that is certain."""
+        live = self.live
+        if self.ending != "hand over" or live is None or live.narrator.run is None:
+            return None
+        return live.narrator.run
+
     # Before a run
 
     def begin(self, resolved: "Resolved", parent: str, source: str) -> None:
