@@ -65,7 +65,7 @@ def fork(reference: str, root: Path, options: Layer, *, weights: str, as_json: b
 
 
 def _attend(run: Callable[["Observer", Any], "Outcome"], *, as_json: bool) -> int:
-    from workbench.training.signals import EndedBeforeStart, listening
+    from workbench.training.signals import EndedBeforeStart, hear_no_more, listening
 
     console = _PatientConsole(stderr=True, soft_wrap=True, highlight=False)
     display = Bars(console) if console.is_terminal else Lines(console)
@@ -85,6 +85,7 @@ def _attend(run: Callable[["Observer", Any], "Outcome"], *, as_json: bool) -> in
     _notify(outcome, console, display.note)
     if as_json:
         print(json.dumps(finite(outcome.as_json())), flush=True)
+    hear_no_more()
     return {"finished": 0, "stopped": 130, "preempted": 75}.get(outcome.state, 1)
 
 

@@ -44,20 +44,17 @@ def run(root: Path, *, attach: str | None = None, driver: "type[Driver] | None" 
         _finish(app, signals)
         os._exit(signals.exit_code or 0)
 
-    words = ""
-    with ending_on_signals(app, without_the_screen) as signals:
+    with ending_on_signals(app, without_the_screen) as signals:  # to the end: a further signal then raises nothing
         with stderr_aside(log_path()) as terminal:
             terminal.lost = lambda: os.kill(os.getpid(), signal.SIGHUP)
             try:
                 app.run()
             finally:
-                with suppress(KeyboardInterrupt):  # asked a second time: without waiting for the run
-                    signals.screen_is_over()
-                    words = _finish(app, signals)
-                    signals.nobody_waits()
+                signals.screen_is_over()
+                words = _finish(app, signals)
+                signals.run_is_settled()
                 terminal.lost = None
-        if words:
-            _say(words)
+        _say(words)
         # Everything is saved. To end Python itself takes a second or two once torch is loaded, can crash below an
         # import or a step, and waits for threads of anybody's: Textual's reader of a dead terminal once did for ever.
         _flush()
@@ -76,6 +73,8 @@ def _finish(app: Workbench, signals: Signals) -> str:
 
 def _say(words: str) -> None:
     """On a terminal that may be gone."""
+    if not words:
+        return
     with suppress(OSError, ValueError):
         print(clean(words, 1000), file=sys.stderr)
 
