@@ -142,7 +142,9 @@ def test_seeds_are_typed_and_make_a_queue_whose_first_run_is_shown(tmp_path: Pat
     async def story(app: Workbench, pilot: Pilot[None]) -> None:
         app.launch(quick(), source="quick")
         await until(pilot, lambda: isinstance(app.screen, LaunchDialog))
-        await pilot.press("s", "backspace", *"0..x", "enter")
+        await pilot.press("s")
+        assert "0..4 or 1,5,7: one run for each" in text(app)
+        await pilot.press(*"0..x", "enter")  # in place of the profile's seed
         assert app.screen.query_one(Prompt).what == "seeds", "a mistake is said in the line, and the line stays"
         assert "got 0..x" in text(app)
         await pilot.press("backspace", "2", "enter")
@@ -167,7 +169,7 @@ def test_detached_is_one_key_or_a_setting_and_can_start_beside_others(tmp_path: 
     async def story(app: Workbench, pilot: Pilot[None]) -> None:
         app.launch(quick())
         await until(pilot, lambda: isinstance(app.screen, LaunchDialog))
-        assert "detached: a process of its own" in text(app)
+        assert "detached: its own process, which goes on" in text(app)
         await pilot.press("enter")
         await until(pilot, lambda: scripted == [tmp_path])
         app.launch(quick())
@@ -227,6 +229,7 @@ def test_what_cannot_begin_is_told_and_stays_in_the_queue_to_be_read(tmp_path: P
         await pilot.press("D")
         await until(pilot, lambda: app.screen.query_one(OptionList).option_count == 0)
         assert "Nothing waits" in text(app)
+        assert "esc out" in text(app)
 
     play(tmp_path, story)
 
@@ -269,8 +272,12 @@ def test_leaving_asks_what_becomes_of_the_run(tmp_path: Path, key: str, cause: s
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, LeaveDialog))
         assert ScriptedRun.made[0].cause == ""
-        await pilot.press("ctrl+q")
+        app.launches.launcher.submit([Order(profile="x = 2\n", label="next")])
+        await pilot.press("Q")
+        await until(pilot, lambda: isinstance(app.screen, QueueDialog))
+        await pilot.press("ctrl+q")  # out of any dialog
         await until(pilot, lambda: isinstance(app.screen, LeaveDialog))
+        assert "1 run waits behind it: h takes it along, s leaves it in the queue" in text(app)
         await pilot.press(key)
         await until(pilot, lambda: ScriptedRun.made[0].cause == cause)
         assert "finishes its step" in text(app)
@@ -284,12 +291,13 @@ def test_leaving_asks_what_becomes_of_the_run(tmp_path: Path, key: str, cause: s
     words = app.launches.finish()
     run = ScriptedRun.made[0].run_id
     if key == "h":
-        assert words == f"{run} goes on in a process of its own"
-        assert [entry.order.run for entry in Queue(tmp_path).waiting()] == [run]
+        assert words == f"{run} goes on in a process of its own; 1 more waits for it"
+        assert [entry.order.run for entry in Queue(tmp_path).waiting()] == [run, ""]
         assert scripted == [tmp_path]
     else:
         assert words.endswith(f"--resume {run}")
-        assert (Queue(tmp_path).waiting(), scripted) == ([], [])
+        assert [entry.order.label for entry in Queue(tmp_path).waiting()] == ["next"]
+        assert scripted == []
 
 
 def test_leaving_without_waiting_for_the_step(tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ class Action:
     typed: bool = False
     """Whether it opens a line to type in: it is then done before the next key is looked at, since over a slow line
     several keys arrive at once, and the rest of them is meant for the line."""
+    always: bool = False
+    """Whether its keys work in dialogs and while one types, too."""
 
 
 def bindings(actions: Sequence[Action]) -> list[BindingType]:
@@ -51,7 +53,7 @@ def bindings(actions: Sequence[Action]) -> list[BindingType]:
         Binding(
             ",".join(action.keys), f"do('{action.id}')", action.label,
             show=action.shown, key_display=sign(action.keys[0]), id=action.id, tooltip=action.text,
-            priority=action.typed,
+            priority=action.typed or action.always,
         )
         for action in actions
         if action.keys

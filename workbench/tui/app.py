@@ -15,8 +15,9 @@ from textual.css.query import NoMatches
 from textual.filter import LineFilter
 from textual.geometry import Size
 from textual.reactive import reactive
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 
+from workbench.base.errors import did_you_mean
 from workbench.base.text import clean
 from workbench.tui.actions import Action, WithActions
 from workbench.tui.at_terminal import AtTerminal
@@ -72,9 +73,16 @@ class Workbench(Sessions, TellsEnds, WithActions, AtTerminal, inherit_bindings=F
         Action("app.palette", ("colon", "ctrl+p"), "palette", "Find an action by its name.", shown=False),
         Action("app.queue", ("Q",), "queue", "What is trained, and what waits for its turn.", shown=False),
         Action("app.quit", ("q",), "quit", "Back; from a screen, quit.", shown=False),
-        Action("app.leave", ("ctrl+q",), "quit now", "Quit from wherever one is.", shown=False),
+        Action("app.leave", ("ctrl+q",), "quit now", "Quit from wherever one is.", shown=False, always=True),
         Action("app.interrupt", ("ctrl+c",), "interrupt", "Says how to quit.", shown=False),
-        Action("app.redraw", ("ctrl+l",), "draw anew", "Draw all anew, if something else wrote on it.", shown=False),
+        Action(
+            "app.redraw",
+            ("ctrl+l",),
+            "draw anew",
+            "Draw all anew, if something else wrote on it.",
+            shown=False,
+            always=True,
+        ),
         Action("app.dark", (), "dark colours", "Light on dark.", shown=False),
         Action("app.light", (), "light colours", "Dark on light.", shown=False),
         Action("app.clear", (), "clear colours", "Colours for every kind of colour vision.", shown=False),
@@ -122,10 +130,10 @@ class Workbench(Sessions, TellsEnds, WithActions, AtTerminal, inherit_bindings=F
         self.ansi_theme_light = ON_LIGHT
         for theme in THEMES:
             self.register_theme(theme)
-        known = self.settings.theme in self.available_themes
-        self.theme = self.settings.theme if known else DARK.name
-        if not known:
-            self.settings.problems.append(f'unknown theme "{clean(self.settings.theme, 40)}"')
+        wanted, known = self.settings.theme, self.available_themes
+        self.theme = wanted if wanted in known else DARK.name
+        if wanted not in known:
+            self.settings.problems.append(f'unknown theme "{clean(wanted, 40)}"{did_you_mean(wanted, sorted(known))}')
         self.animation_level = self.settings.animation  # type: ignore[assignment]  # checked when it was read
 
     def on_mount(self) -> None:
@@ -163,10 +171,14 @@ class Workbench(Sessions, TellsEnds, WithActions, AtTerminal, inherit_bindings=F
         return [*super().get_line_filters(), *(gate for gate in self._gates if gate.enabled)]
 
     async def on_event(self, event: events.Event) -> None:
-        """Note when somebody types."""
+        """Note when somebody types; keys that come with an enter in a line wait for what it does."""
+        line = None
         if isinstance(event, events.Key):
             self._typed_at = time.monotonic()
+            line = self.focused if event.key == "enter" else None
         await super().on_event(event)
+        if line is not None and hasattr(line, "settle"):
+            await line.settle()
 
     def open_run(self, run_id: str) -> None:
         """Go to the Train screen, on this run."""
@@ -275,8 +287,15 @@ class Workbench(Sessions, TellsEnds, WithActions, AtTerminal, inherit_bindings=F
         self.launches.show_queue()
 
     def act_leave(self) -> None:
-        """End; what would be lost by it is asked about first: a draft, a run that is trained in this program."""
-        if self.drafts is not None and self.drafts.unsaved:
+        """End; what would be lost is asked about first: a draft, a note, a run that is trained in this program."""
+        dialog = self.screen
+        if isinstance(dialog, ModalScreen):
+            if hasattr(dialog, "leave"):
+                dialog.leave()
+            else:
+                dialog.dismiss(None)
+                self.call_later(self.act_leave)
+        elif self.drafts is not None and self.drafts.unsaved:
             self.go("profiles", lambda screen: screen.form.leave(self._leave_runs))
         else:
             self._leave_runs()

@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from workbench.base.errors import UserError
 from workbench.base.text import clean
 from workbench.tui.screens.runs_dialogs import FRAME
 
@@ -28,7 +29,7 @@ class LeaveDialog(ModalScreen[Ending | None]):
         Binding("h", "end('hand over')", "hand over", show=False),
         Binding("s", "end('stop')", "stop", show=False),
         Binding("escape,n,enter", "stay", "stay", show=False),
-        Binding("q,ctrl+q", "at_once", "at once", show=False),
+        Binding("q", "at_once", "at once", show=False),
     ]
 
     def __init__(self, launcher: "Launcher", label: str, chosen: Callable[[Ending], object]) -> None:
@@ -46,7 +47,7 @@ class LeaveDialog(ModalScreen[Ending | None]):
                 Text(
                     "\nh    hand it over to a process of its own, and quit: it goes on"
                     "\ns    stop and save, and quit: it can be resumed"
-                    "\nesc  stay"
+                    "\nesc  stay" + _behind(self._launcher)
                 ),
                 id="leave-text",
             )
@@ -68,6 +69,10 @@ class LeaveDialog(ModalScreen[Ending | None]):
         if self._ending is None:
             self.dismiss(None)
 
+    def leave(self) -> None:
+        """The key that quits from wherever one is."""
+        self.action_at_once()
+
     def action_at_once(self) -> None:
         """Do not wait for the step."""
         if self._ending is None:
@@ -79,3 +84,14 @@ class LeaveDialog(ModalScreen[Ending | None]):
     def _look(self) -> None:
         if self._launcher.settled and self._ending is not None:
             self.dismiss(self._ending)
+
+
+def _behind(launcher: "Launcher") -> str:
+    """What becomes of the runs that wait for a thread of this program; empty where none does."""
+    try:
+        waiting = [entry for entry in launcher.queue.waiting() if entry.here and entry.order.way == "thread"]
+    except UserError:  # a folder that cannot be read; it is told where the queue is looked at
+        return ""
+    count = sum(not entry.orphaned for entry in waiting)
+    them, runs = ("it", "1 run waits") if count == 1 else ("them", f"{count} runs wait")
+    return f"\n\n{runs} behind it: h takes {them} along, s leaves {them} in the queue" if count else ""

@@ -150,11 +150,14 @@ class ProfileForm(WithActions, FormView):
                 self.query_one(Prompt).query_one(Input).select_all()  # what is typed takes its place
 
     def _pick(self, field: Field, choices: Sequence[tuple[str, str]], free: str = "") -> None:
+        def refuse(text: str) -> str:
+            return "" if ":" in text else f'no network is called "{text}"'
+
         def picked(value: str | None) -> None:
             if value is not None and value != shown(field.value):
                 self._set(field, value)
 
-        self.app.push_screen(Pick(field.key.path, choices, shown(field.value), free), picked)
+        self.app.push_screen(Pick(field.key.path, choices, shown(field.value), free, refuse), picked)
 
     def act_next(self) -> None:
         self._turn(1)
@@ -266,6 +269,8 @@ class ProfileForm(WithActions, FormView):
         key = item.key.path if isinstance(item, Field) else item.key
         if isinstance(item, Field) and not item.own:
             self.say("this file does not set it")
+        elif not key:
+            self.say("nothing to take out")
         elif why := self.draft.reset(key):
             self.tell(why)
         else:
