@@ -280,6 +280,7 @@ def test_a_run_that_is_over_cannot_be_steered(tmp_path: Path, state: str, why: s
 def test_an_empty_folder_says_what_to_do_and_shows_the_first_run(tmp_path: Path) -> None:
     async def story(see: Driver) -> None:
         text = await see.see("There is no run")
+        assert "Press 2, choose a profile" in text
         assert "    cnn-workbench --headless --profile quick.toml --runs" in text
         assert "�" not in text
         run = LiveRun(tmp_path)

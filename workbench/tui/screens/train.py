@@ -39,7 +39,9 @@ MOST_ALERTS = 3
 EMPTY = """\
 There is no run in {root} yet.
 
-Start one in another terminal:
+Press 2, choose a profile (quick takes about a minute), then G and enter.
+
+Or in another terminal:
 
     cnn-workbench --headless --profile quick.toml{runs}
 
