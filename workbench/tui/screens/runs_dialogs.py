@@ -238,7 +238,7 @@ class Prompt(Vertical):
         self.screen.set_focus(line)  # at once, unlike `focus`: what is typed ahead is for this line
 
     def wrong(self, message: str) -> None:
-        """Say what is wrong. Of several lines, the last of which points at a place, each stays one; a single one may wrap."""
+        """Say what is wrong. A single line may wrap; of several the last one points at a place in the one before."""
         mistake = self.query_one("#prompt-mistake", Static)
         lines = [clean(line) for line in message.split("\n")]
         mistake.update(Text("\n".join(lines)))

@@ -108,8 +108,9 @@ class Hints(Widget):
         for key, bound in self.screen.active_bindings.items():
             if not (typing and prints(key)):
                 active.setdefault(bound.binding.id, (sign(key), bound.enabled))
+        hinted = getattr(self.screen, "hinted", lambda _: True)
         for action in actions_at(self.screen.focused or self.screen):
-            if action.shown and action.id in active:
+            if action.shown and action.id in active and hinted(action.id):
                 key, enabled = active[action.id]
                 if all(key != sign(other.keys[0]) for other in first):
                     yield key, action, enabled
