@@ -119,8 +119,7 @@ def test_the_runs_are_there_in_every_terminal(root: Path, size: tuple[int, int])
         if size == (20, 5):
             await one.press("down", "s", "g", "slash", "escape", "escape")
             return
-        await one.until(lambda: app.table.size.height)
-        assert "test % ▼" in app.lines()[0]
+        await one.until(lambda: app.table.size.height and "test % ▼" in app.lines()[0])
         assert "✗ failed" in app.lines()[3]
         assert "4 runs" in app.runs.query_one("TopLine").status  # type: ignore[attr-defined]
         assert app.table.gone == () if size == (160, 45) else "memory" in app.text("#runs-notes")
@@ -287,10 +286,13 @@ def test_marked_runs_get_tags_and_a_wrong_tag_is_told_at_the_line(root: Path) ->
         app = one.app
         await one.press("space", "space", "t", *"bad!", "enter")
         assert "cannot be a tag" in app.text("#prompt-mistake")
+        app.runs.query_one(Input).value = "-"  # takes nothing off
+        await one.press("enter")
+        assert '"" cannot be a tag' in app.text("#prompt-mistake")
         app.runs.query_one(Input).value = "baseline seeds"
         await one.press("enter")
         await one.until(lambda: [row.tags for row in app.runs.board.rows[:2]] == [("baseline", "seeds")] * 2)  # type: ignore[union-attr]
-        assert "2 runs: tags baseline seeds" in app.toasts()
+        assert "tags baseline seeds: 2 runs" in app.toasts()
         assert app.lines()[1].startswith("  *")
         assert "2 marked" in app.runs.query_one("TopLine").status  # type: ignore[attr-defined]
         await one.press("t", *"-seeds", "enter")
