@@ -94,6 +94,10 @@ class WithActions:
         """Whether it can be done now; None shows it greyed out in the footer."""
         return True
 
+    def hinted(self, action_id: str) -> bool:
+        """Whether the footer has it now, of those that are `shown`."""
+        return True
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Textual asks before it runs or shows a binding."""
         if action == "do" and parameters:

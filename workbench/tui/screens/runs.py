@@ -45,7 +45,8 @@ ACTIONS = (
         "filter",
         "slash",
         "filter",
-        "Choose runs with a filter; docs/leaderboard.md has the language.",
+        "Choose runs by words and terms: acc>90 arch:resnet* lr<0.01 tag:x state=live, with or, not, ( ). "
+        "docs/leaderboard.md has all of it.",
         shown=True,
         typed=True,
     ),

@@ -39,7 +39,9 @@ MOST_ALERTS = 3
 EMPTY = """\
 There is no run in {root} yet.
 
-Start one in another terminal:
+Press 2, choose a profile (quick takes about a minute), then G and enter.
+
+Or in another terminal:
 
     cnn-workbench --headless --profile quick.toml{runs}
 
@@ -210,7 +212,11 @@ class TrainScreen(Looking):
             return
         if look.live:
             cast("TellsEnds", self.app).watch_run(look.path)
+        if look.gone:
+            self.notify(f"{look.gone} is not there any more: this is another run", severity="warning", markup=False)
         before, self.look = self.look, look
+        if before is None or before.live != look.live:
+            self.query_one(Hints).refresh()
         self.set_class(True, "-some")
         self.set_class(False, "-none")
         if look.view.axis == self._view.axis and self._view.window is None:
@@ -274,7 +280,7 @@ class TrainScreen(Looking):
         for alert in look.alerts:
             if (look.run, alert.kind) not in self._told:
                 self._told.add((look.run, alert.kind))
-                if alert.kind in (ended, "stopping"):  # of which the trainer's answer has told
+                if alert.kind in (ended, "stopping", "over"):  # of which another toast has told
                     continue
                 self.notify(alert.text, title=look.run, severity="warning" if alert.serious else "information",
                             markup=False)  # fmt: skip

@@ -52,7 +52,7 @@ class Looking(CursorKeys, Steering):
     def act_log_y(self) -> None:
         chart = self.charts[self._marked % 2]
         drawn = self._drawn(chart)
-        if not chart.log_y and (drawn is None or not any_positive(drawn.series)):
+        if not chart.log_y and drawn is not None and drawn.series and not any_positive(drawn.series):
             self.notify(f"{title_of(chart.metric)}: no value is positive, so it has no logarithm", severity="warning",
                         markup=False)  # fmt: skip
             return

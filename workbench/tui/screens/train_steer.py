@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from workbench.tui.watching import Look
 
 
+ACTING = ("train.end", "train.stop", "train.save", "train.pause", "train.rate")
+"""What only a run that lives can be asked."""
+
+
 class Steering(WithActions, Screen[None]):
     """A screen that shows a run and has a `Prompt`. Whoever inherits keeps `look` up to date."""
 
@@ -32,6 +36,10 @@ class Steering(WithActions, Screen[None]):
         self.look: Look | None = None
         """The run as it was last seen."""
         self._asked: set[str] = set()
+
+    def hinted(self, action_id: str) -> bool:
+        """A run that is over cannot be steered: the footer has other keys then. These still say why."""
+        return action_id not in ACTING or (self.look is not None and self.look.live)
 
     def look_again(self) -> None:
         """Called when a request was answered."""
