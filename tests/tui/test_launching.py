@@ -256,16 +256,21 @@ def test_the_queue_is_put_in_another_order_and_thinned_by_keys(tmp_path: Path) -
     play(tmp_path, story)
 
 
+async def asked_whether_to_leave(app: Workbench, pilot: Pilot[None]) -> None:
+    """A run trains in a thread, and `q` was pressed."""
+    app.launches.launcher.submit([Order(profile="x = 1\n", label="long")])
+    await until(pilot, lambda: app.has_threaded_run and ScriptedRun.made[0].run_id)
+    await until(pilot, lambda: isinstance(app.screen, TrainScreen))
+    await pilot.press("q")
+    await until(pilot, lambda: isinstance(app.screen, LeaveDialog))
+
+
 @pytest.mark.parametrize(("key", "cause"), [("h", HAND_OVER), ("s", "the screen was left")])
 def test_leaving_asks_what_becomes_of_the_run(tmp_path: Path, key: str, cause: str, scripted: list[Path]) -> None:
     ScriptedRun.stops_at_once = False
 
     async def story(app: Workbench, pilot: Pilot[None]) -> None:
-        app.launches.launcher.submit([Order(profile="x = 1\n", label="long")])
-        await until(pilot, lambda: app.has_threaded_run and ScriptedRun.made[0].run_id)
-        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
-        await pilot.press("q")
-        await until(pilot, lambda: isinstance(app.screen, LeaveDialog))
+        await asked_whether_to_leave(app, pilot)
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, LeaveDialog))
         assert ScriptedRun.made[0].cause == ""
@@ -296,13 +301,11 @@ def test_leaving_without_waiting_for_the_step(tmp_path: Path) -> None:
     ScriptedRun.stops_at_once = False
 
     async def story(app: Workbench, pilot: Pilot[None]) -> None:
-        app.launches.launcher.submit([Order(profile="x = 1\n", label="long")])
-        await until(pilot, lambda: app.has_threaded_run and ScriptedRun.made[0].run_id)
-        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
-        await pilot.press("q")
-        await until(pilot, lambda: isinstance(app.screen, LeaveDialog))
+        await asked_whether_to_leave(app, pilot)
         await pilot.press("s", "q")
         await until(pilot, lambda: not app.is_running or app._exit)
+        run = ScriptedRun.made[0]
+        assert (run.cause, run.over.is_set()) == ("the screen was left", False)
 
     play(tmp_path, story)
 
