@@ -1,5 +1,6 @@
 """The keys of the Train screen that change what is seen: axes, smoothing, markers, cursor, zoom, figures, panels."""
 
+from abc import abstractmethod
 from dataclasses import replace
 
 from textual.widgets import Log
@@ -23,12 +24,15 @@ class Looking(CursorKeys, Steering):
         """Which chart, 0 or 1, or which log, from 2 on, the keys are for."""
         self._paused = False
 
+    @abstractmethod
     def ask(self, *, again: bool = False, by: tuple[int, ...] = ()) -> None:
         """Called to look anew; `again`: even if nothing is new, `by`: at the runs so far away."""
 
+    @abstractmethod
     def show_charts(self) -> None:
         """Called when what lies on the charts is another: title, cursor."""
 
+    @abstractmethod
     def show_head(self) -> None:
         """Called when the display is paused, or goes on."""
 

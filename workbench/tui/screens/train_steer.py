@@ -1,6 +1,7 @@
 """The keys that act on the run of the Train screen: each asks the trainer through the run's control folder."""
 
 import threading
+from abc import abstractmethod
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +34,7 @@ class Steering(WithActions, Screen[None]):
         """The run as it was last seen."""
         self._asked: set[str] = set()
 
+    @abstractmethod
     def look_again(self) -> None:
         """Called when a request was answered."""
 
