@@ -9,12 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from workbench.base import exits
 from workbench.base.ranks import several
 from workbench.training.observer import StopRequest
-
-PREEMPTED = 75
-"""Exit status that schedulers requeue on (EX_TEMPFAIL)."""
-INTERRUPTED = 128 + signal.SIGINT
 
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2, signal.SIGHUP)
 
@@ -24,7 +21,7 @@ class EndedBeforeStart(BaseException):
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
-        self.exit_code = INTERRUPTED if number == signal.SIGINT else PREEMPTED
+        self.exit_code = exits.exit_code(number)
 
 
 class SignalStop(StopRequest):
