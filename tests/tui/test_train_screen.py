@@ -420,7 +420,7 @@ def test_only_changed_lines_of_a_chart_are_refreshed(
 def test_a_hidden_screen_asks_for_nothing(live: LiveRun, tmp_path: Path) -> None:
     async def story(see: Driver) -> None:
         await see.see("● running")
-        looker = see.app.train._looker
+        looker = see.app.train._asker
         assert looker is not None
         asked: list[Job] = []
         looker.ask = asked.append  # type: ignore[method-assign]
@@ -573,7 +573,7 @@ def test_a_live_run_of_this_machine_is_asked_itself(live: LiveRun, monkeypatch: 
 def test_it_looks_less_often_without_focus_and_at_once_when_that_is_back(live: LiveRun, tmp_path: Path) -> None:
     async def story(see: Driver) -> None:
         await see.see("● running")
-        looker = see.app.train._looker
+        looker = see.app.train._asker
         assert looker is not None
         asked: list[float] = []
         looker.ask = lambda job: asked.append(time.monotonic())  # type: ignore[method-assign]
@@ -601,7 +601,7 @@ def test_a_run_in_this_process_is_spared_a_screen_that_costs_much(
 
     async def story(see: Driver) -> None:
         await see.see("● running")
-        looker = see.app.train._looker
+        looker = see.app.train._asker
         assert looker is not None
         asked: list[float] = []
 

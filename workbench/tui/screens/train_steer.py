@@ -1,24 +1,19 @@
 """The keys that act on the run of the Train screen: each asks the trainer through the run's control folder."""
 
 import threading
-from abc import abstractmethod
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from textual.message import Message
-from textual.screen import Screen
 
 from workbench.base.text import clean
-from workbench.tui.actions import WithActions
+from workbench.tui.screens.live import LiveScreen
 from workbench.tui.screens.runs_dialogs import Ask, Prompt
 from workbench.tui.steering import Told, factor_of, in_words, refusal, steer
-
-if TYPE_CHECKING:
-    from workbench.tui.watching import Look
+from workbench.tui.watching import Job, Look, Nothing
 
 
-class Steering(WithActions, Screen[None]):
+class Steering(LiveScreen[Job, Look | Nothing]):
     """A screen that shows a run and has a `Prompt`. Whoever inherits keeps `look` up to date."""
 
     class Steered(Message):
@@ -28,15 +23,12 @@ class Steering(WithActions, Screen[None]):
             super().__init__()
             self.kind, self.told = kind, told
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, root: Path | None = None, hz: float | None = None) -> None:
+        """See `LiveScreen`."""
+        super().__init__(root, hz)
         self.look: Look | None = None
         """The run as it was last seen."""
         self._asked: set[str] = set()
-
-    @abstractmethod
-    def look_again(self) -> None:
-        """Called when a request was answered."""
 
     def close_prompt(self) -> None:
         """No more question; the keys belong to the screen again."""
@@ -113,4 +105,4 @@ class Steering(WithActions, Screen[None]):
         """Say what became of it, on whatever screen a person is by now."""
         self._asked.discard(message.kind)
         self.app.notify(message.told.text, severity="information" if message.told.done else "error", markup=False)
-        self.look_again()
+        self.ask()
