@@ -17,7 +17,7 @@ from workbench.runs.summary import Summary
 from workbench.runs.units import short_memory
 from workbench.runs.user import User, read_user
 from workbench.tui import desk as do
-from workbench.tui.actions import Action
+from workbench.tui.actions import action_of
 from workbench.tui.board import GROUP_BY, filter_of_group
 from workbench.tui.screens.runs_dialogs import Ask, Choose, ChooseColumns, NoteEditor, Prompt
 from workbench.tui.screens.runs_view import RunsView
@@ -34,11 +34,7 @@ MOST_NAMED = 12
 _FORMATS = (("md", "Markdown"), ("csv", "CSV, raw figures"), ("json", "JSON, raw figures"),
             ("latex", "LaTeX, booktabs"), ("html", "HTML, one page"))  # fmt: skip
 
-
-def _action(name: str, keys: str, label: str, text: str, *, shown: bool = False, typed: bool = False) -> Action:
-    return Action(f"runs.{name}", tuple(keys.split()), label, text, "Runs", shown, typed)
-
-
+_action = partial(action_of, "runs", "Runs", shown=False)
 ACTIONS = (
     _action("open", "enter", "open", "Open the run in the Train screen; of a group, its runs.", shown=True),
     _action(
