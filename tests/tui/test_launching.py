@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from driving import said, until
 from made_runs import make_run
 from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
@@ -91,24 +92,6 @@ def play(root: Path, story: Story, size: tuple[int, int] = (80, 24), settings: S
     finally:
         app.launches.launcher._over = True  # its thread begins nothing any more
     return app
-
-
-async def until(pilot: Pilot[None], true: Callable[[], object]) -> None:
-    for _ in range(400):
-        if true() and app_of(pilot).screen.is_mounted:
-            await pilot.pause()
-            return
-        await pilot.pause(0.02)
-    raise AssertionError("it never came to that")
-
-
-def app_of(pilot: Pilot[None]) -> Workbench:
-    assert isinstance(pilot.app, Workbench)
-    return pilot.app
-
-
-def said(app: Workbench) -> str:
-    return "\n".join(notice.message for notice in app._notifications)
 
 
 def text(app: Workbench) -> str:

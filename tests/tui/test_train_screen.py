@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import driving
 import pytest
+from driving import Driver
 from fake_nvml import Driver as NvidiaDriver
 from made_runs import LiveRun, make_run
-from textual.app import App
 from textual.events import AppBlur, AppFocus
-from textual.pilot import Pilot
 from textual.widgets import Input
 
 from workbench.base.gpu import Gpu
@@ -38,8 +38,8 @@ CHARTS = (Wanted("loss", False, 80, 8),)
 EVIL = "\x1b]52;c;aGk=\x07\x1b[2J[/oops]\u202e"
 
 
-class Host(TellsEnds, App[None]):
-    """As little of an app as the screen needs."""
+class Host(TellsEnds, driving.Host):
+    """With what the screen asks of an app."""
 
     def __init__(self, root: Path) -> None:
         super().__init__()
@@ -53,45 +53,9 @@ class Host(TellsEnds, App[None]):
     def train(self) -> TrainScreen:
         return next(screen for screen in self.screen_stack if isinstance(screen, TrainScreen))
 
-    def text(self) -> str:
-        rows = self.screen._compositor.render_strips()
-        return "\n".join("".join(segment.text for segment in row) for row in rows)
-
-    @property
-    def toasts(self) -> list[str]:
-        return [toast.message for toast in self._notifications]
-
-
-class Driver:
-    """Keys, and patience until the screen shows what it should."""
-
-    def __init__(self, app: Host, pilot: Pilot[None]) -> None:
-        self.app, self.pilot = app, pilot
-
-    async def see(self, words: str | Callable[[], bool], seconds: float = 15) -> str:
-        """The screen once it shows the words; fails where it never does."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            await self.pilot.pause()
-            if words() if callable(words) else words in self.app.text():
-                return self.app.text()
-            await asyncio.sleep(0.02)
-        raise AssertionError(f"never seen: {words}\n{self.app.text()}\n{self.app.toasts}")
-
-    async def told(self, words: str) -> None:
-        await self.see(lambda: any(words in toast for toast in self.app.toasts))
-
-    async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-
 
 def drive(root: Path, size: tuple[int, int], story: Callable[[Driver], Awaitable[None]]) -> None:
-    async def play() -> None:
-        app = Host(root)
-        async with app.run_test(size=size) as pilot:
-            await story(Driver(app, pilot))
-
-    asyncio.run(play())
+    driving.drive(Host(root), story, size)
 
 
 @pytest.fixture
