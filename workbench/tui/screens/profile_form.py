@@ -128,6 +128,7 @@ class ProfileForm(WithActions, FormView):
         self.act_edit()
 
     def act_edit(self) -> None:
+        """A switch is turned, a choice or a network picked from a list, and everything else typed."""
         field = self.rows.item
         if not isinstance(field, Field) or self.busy:
             return

@@ -84,6 +84,7 @@ class RunsScreen(RunsView):
         return action_id == "runs.out" or not (self.is_mounted and self.query_one(Prompt).what)
 
     def act_mark(self) -> None:
+        """All runs of the row; where all of them are marked, none."""
         table = self.query_one(VirtualTable)
         runs = [run.id for run in self.board.runs_of(table.row)] if table.row is not None else []
         if all(run_id in self.marked for run_id in runs):
@@ -233,6 +234,7 @@ class RunsScreen(RunsView):
         self.query_one(Prompt).ask("filter", "arch:resnet* acc>90 state=finished tag:baseline", self.view.filter)
 
     def on_prompt_given(self, event: Prompt.Given) -> None:
+        """A filter or tags were typed; with a mistake they stay in the line, and nothing changes."""
         prompt = self.query_one(Prompt)
         try:
             if event.what == "filter":

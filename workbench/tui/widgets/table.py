@@ -216,6 +216,7 @@ class VirtualTable(WithActions, ScrollView, can_focus=True):
         self._go_to_column(self._place + 1)
 
     def on_click(self, event: events.Click) -> None:
+        """On the head, its column is chosen and told of; on a row, one goes there, and a double click opens it."""
         place = self._column_at(event.x)
         if event.y == 0:
             if place is not None:
