@@ -52,12 +52,10 @@ def test_handed_over_by_keys_it_goes_on_and_is_seen_live_again(launch: Open, tmp
     terminal.wait_for("● running", SECONDS)
     os.write(terminal.controller, b"q")
     terminal.wait_for("hand it over")
-    asked = time.monotonic()
     os.write(terminal.controller, b"h")
     while terminal.read():
         pass
     assert terminal.process.wait(timeout=20) == 0
-    took = time.monotonic() - asked
     assert "goes on in a process of its own" in terminal.text()
     [run] = runs(tmp_path)
     assert events(run)[-1]["cause"] == "hand-over"
@@ -72,7 +70,6 @@ def test_handed_over_by_keys_it_goes_on_and_is_seen_live_again(launch: Open, tmp
         again.process.kill()
         again.process.wait()
         again.close()
-    assert took < 15
 
 
 def test_a_terminal_that_goes_away_takes_no_run_with_it(launch: Open, tmp_path: Path) -> None:
