@@ -10,25 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tiny import tiny
 
 from workbench.runs import journal
 from workbench.runs.directory import run_ids
 from workbench.runs.reading import last_ending, read_json
 from workbench.training.signals import SignalStop
-
-TINY = """
-[model]
-arch = "bn_convnet"
-[data]
-dataset = "digits"
-image_size = 32
-batch_size = 32
-[train]
-epochs = 1000
-threads = 1
-device = "cpu"
-flush_seconds = 0.01
-"""
 
 
 def hear_hangups() -> None:
@@ -45,7 +32,7 @@ def start() -> Iterator[Start]:
     started: list[subprocess.Popen[str]] = []
 
     def run(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-        (folder / "tiny.toml").write_text(TINY)
+        (folder / "tiny.toml").write_text(tiny(1000, image_size=32, flush_seconds=0.01))
         command = [sys.executable, "-m", "workbench", "--headless", "--profile", "tiny.toml", "--json", *arguments]
         process = subprocess.Popen(
             command,

@@ -7,23 +7,20 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from left_runs import LONG, SECONDS, end_trainers, events, eventually, runs
 from PIL import Image
 from small_run import PROFILE
 from terminal import Terminal
 
 from workbench.launch.queue import Queue
-from workbench.runs import journal
 from workbench.runs.control import ask, wait_for_answer
 from workbench.runs.reading import last_ending, read_json
 from workbench.runs.run import Run
 
-SECONDS = 120
 SUPPORT = Path(__file__).parents[1] / "support"
-LONG = PROFILE.replace("epochs = 2", "epochs = 20000")
 
 
 @pytest.fixture(autouse=True)
@@ -50,26 +47,7 @@ def launch(tmp_path: Path) -> Iterator[Open]:
     for terminal in opened:
         terminal.process.kill()
         terminal.process.wait()
-    for run in runs(tmp_path):  # one that was handed over
-        pid = read_json(run / "lock").get("pid")
-        if last_ending(run) is None and isinstance(pid, int):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-
-def runs(folder: Path) -> list[Path]:
-    return sorted(path.parent for path in (folder / "runs").glob("*/run.json"))
-
-
-def events(run: Path) -> list[dict[str, object]]:
-    return [dict(line) for line in journal.read(run / "events.jsonl").records]
-
-
-def eventually(true: Callable[[], object]) -> None:
-    end = time.monotonic() + SECONDS
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    end_trainers(tmp_path)
 
 
 def test_handed_over_by_keys_it_goes_on_and_is_seen_live_again(launch: Open, tmp_path: Path) -> None:

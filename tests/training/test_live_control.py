@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 from test_exact_resume import epochs, profile_of
-from training_helpers import Quiet, fingerprint, load_last, resume, train, write_profile
+from training_helpers import Quiet, events, fingerprint, load_last, resume, train, write_profile
 
 from workbench.base.errors import UserError
 from workbench.profile import load
-from workbench.runs import journal
 from workbench.runs.control import ask, wait_for_answer
 from workbench.runs.directory import run_ids
 from workbench.runs.reading import read_json, read_metrics
@@ -37,10 +36,6 @@ class Asking(Quiet):
     def run(self) -> Path:
         [name] = run_ids(self.root)
         return self.root / name
-
-
-def events(run: Path, name: str) -> list[dict[str, object]]:
-    return [record for record in journal.read(run / "events.jsonl").records if record["event"] == name]
 
 
 def test_stop(tmp_path: Path) -> None:

@@ -4,10 +4,10 @@ import asyncio
 import json
 import os
 import shutil
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import driving
 import pytest
 from made_runs import make_run
 from textual.app import App
@@ -24,9 +24,6 @@ from workbench.tui.screens.runs_dialogs import Ask, Choose, ChooseColumns, NoteE
 from workbench.tui.widgets.frame import Hints
 from workbench.tui.widgets.lines import TextLines
 from workbench.tui.widgets.table import VirtualTable
-
-PATIENCE = 20.0
-"""Seconds; a busy machine takes longer, and nothing here waits for them to pass."""
 
 
 class Bench(App[None]):
@@ -64,7 +61,7 @@ class Bench(App[None]):
         return str(self.runs.query_one(where, Static).content)
 
     def toasts(self) -> str:
-        return "\n".join(notification.message for notification in self._notifications)
+        return driving.said(self)
 
 
 class Story:
@@ -73,11 +70,7 @@ class Story:
         self.pilot = pilot
 
     async def until(self, what: Callable[[], object]) -> None:
-        """Wait for what a thread has to do first."""
-        deadline = time.monotonic() + PATIENCE
-        while not what():
-            assert time.monotonic() < deadline, "\n".join([*self.app.lines(), self.app.toasts()])
-            await self.pilot.pause(0.01)
+        await driving.until(self.pilot, what)
 
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)

@@ -14,12 +14,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from workbench.base import exits
 from workbench.base.ranks import several
 from workbench.training.observer import StopRequest
-
-PREEMPTED = 75
-"""Exit status that schedulers requeue on (EX_TEMPFAIL)."""
-INTERRUPTED = 128 + signal.SIGINT
 
 AGAIN_SECONDS = 0.5
 """Whoever presses Ctrl-C faster than this asks once: what is raised needs a moment to get where it is heard."""
@@ -32,7 +29,7 @@ class EndedBeforeStart(BaseException):
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
-        self.exit_code = INTERRUPTED if number == signal.SIGINT else PREEMPTED
+        self.exit_code = exits.exit_code(number)
 
 
 class SignalStop(StopRequest):
@@ -97,7 +94,7 @@ def _after(stop: SignalStop, number: int, before: Any) -> Any:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    os._exit(INTERRUPTED)
+    os._exit(exits.INTERRUPTED)
 
 
 def hear_no_more() -> None:

@@ -47,6 +47,13 @@ class Action:
     """Whether its keys work in dialogs and while one types, too."""
 
 
+def action_of(
+    screen: str, where: str, name: str, keys: str, label: str, text: str, *, shown: bool = True, typed: bool = False
+) -> Action:
+    """A row of a screen's table, which begins with `_action = partial(action_of, "runs", "Runs")`; `keys`: `up k`."""
+    return Action(f"{screen}.{name}", tuple(keys.split()), label, text, where, shown, typed)
+
+
 def bindings(actions: Sequence[Action]) -> list[BindingType]:
     """Textual's bindings of those that have keys."""
     return [

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from workbench.base import exits
+
 if TYPE_CHECKING:
     from workbench.tui.app import Workbench
 
@@ -41,9 +43,7 @@ class Signals:
     @property
     def exit_code(self) -> int | None:
         """As the signal wants it; None without one."""
-        if self.number is None:
-            return None
-        return 128 + signal.SIGINT if self.number == signal.SIGINT else 75
+        return None if self.number is None else exits.exit_code(self.number)
 
     @property
     def name(self) -> str:
