@@ -68,7 +68,7 @@ def test_silence_within_an_epoch_is_a_stall_sooner_than_at_its_end() -> None:
     assert patience(replace(WELL, step=0)) == START_SECONDS
 
 
-@pytest.mark.parametrize("state", ["paused", "finished", "stopped"])
+@pytest.mark.parametrize("state", ["paused", "finished"])
 def test_a_run_that_may_stand_still_does_not_stall(state: str) -> None:
     assert kinds(replace(WELL, state=state), now=1e6) == []
 
@@ -133,6 +133,16 @@ def test_a_bad_state_is_told_with_its_reason(state: str) -> None:
     (alert,) = alerts(replace(WELL, state=state, detail="out of memory"), 101)
     assert alert.kind == state
     assert "out of memory" in alert.text
+    assert ("R goes on with it" in alert.text) == (state != "frozen")
+
+
+def test_a_run_that_was_stopped_is_told_how_it_goes_on() -> None:
+    for state in ("stopped", "preempted"):
+        (alert,) = alerts(replace(WELL, state=state), 101)
+        assert (alert.kind, alert.serious) == ("over", False)
+        assert "R goes on with it" in alert.text
+    (alert,) = alerts(replace(WELL, state="unknown", detail="it has no run.json that can be read"), 101)
+    assert "it has no run.json" in alert.text
 
 
 def test_the_gravest_comes_first() -> None:

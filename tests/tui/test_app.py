@@ -12,13 +12,14 @@ from made_runs import make_run
 from textual.command import CommandPalette
 from textual.events import Key
 from textual.pilot import Pilot
+from textual.widgets._toast import ToastRack
 
 from workbench.tui.app import Workbench
 from workbench.tui.help import ActionCommands, HelpScreen
 from workbench.tui.main import stderr_aside
 from workbench.tui.screens.models import ModelsScreen
 from workbench.tui.screens.runs import RunsScreen
-from workbench.tui.screens.runs_dialogs import Choose, NoteEditor
+from workbench.tui.screens.runs_dialogs import Choose, NoteEditor, Prompt
 from workbench.tui.screens.train import TrainScreen
 from workbench.tui.settings import Settings, load_settings, remember, with_value
 from workbench.tui.widgets.frame import Hints, TopLine
@@ -291,3 +292,23 @@ def test_the_mouse_does_what_the_keys_do(tmp_path: Path) -> None:
         assert app.current_mode == "runs"
 
     in_app(app, story)
+
+
+def test_no_toast_is_over_a_line_that_is_typed(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    app = Workbench(tmp_path, Settings(screen="runs"), preload=False)
+
+    async def play() -> None:
+        async with app.run_test(size=(80, 24), notifications=True) as pilot:
+            while not (isinstance(app.screen, RunsScreen) and app.screen.board.rows):
+                await pilot.pause(0.02)
+            rack, line = app.screen.get_child_by_type(ToastRack), app.screen.query_one(Prompt)
+            assert rack.styles.margin.bottom == 1  # above the footer
+            await pilot.press("t", *"x!", "enter")
+            await pilot.pause()
+            assert rack.styles.margin.bottom > app.screen.size.height - line.region.y
+            await pilot.press("escape")
+            await pilot.pause()
+            assert rack.styles.margin.bottom == 1
+
+    asyncio.run(play())

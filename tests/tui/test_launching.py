@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from driving import said, until
 from made_runs import make_run
 from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
@@ -91,24 +92,6 @@ def play(root: Path, story: Story, size: tuple[int, int] = (80, 24), settings: S
     finally:
         app.launches.launcher._over = True  # its thread begins nothing any more
     return app
-
-
-async def until(pilot: Pilot[None], true: Callable[[], object]) -> None:
-    for _ in range(400):
-        if true() and app_of(pilot).screen.is_mounted:
-            await pilot.pause()
-            return
-        await pilot.pause(0.02)
-    raise AssertionError("it never came to that")
-
-
-def app_of(pilot: Pilot[None]) -> Workbench:
-    assert isinstance(pilot.app, Workbench)
-    return pilot.app
-
-
-def said(app: Workbench) -> str:
-    return "\n".join(notice.message for notice in app._notifications)
 
 
 def text(app: Workbench) -> str:
@@ -259,16 +242,21 @@ def test_the_queue_is_put_in_another_order_and_thinned_by_keys(tmp_path: Path) -
     play(tmp_path, story)
 
 
+async def asked_whether_to_leave(app: Workbench, pilot: Pilot[None]) -> None:
+    """A run trains in a thread, and `q` was pressed."""
+    app.launches.launcher.submit([Order(profile="x = 1\n", label="long")])
+    await until(pilot, lambda: app.has_threaded_run and ScriptedRun.made[0].run_id)
+    await until(pilot, lambda: isinstance(app.screen, TrainScreen))
+    await pilot.press("q")
+    await until(pilot, lambda: isinstance(app.screen, LeaveDialog))
+
+
 @pytest.mark.parametrize(("key", "cause"), [("h", HAND_OVER), ("s", "the screen was left")])
 def test_leaving_asks_what_becomes_of_the_run(tmp_path: Path, key: str, cause: str, scripted: list[Path]) -> None:
     ScriptedRun.stops_at_once = False
 
     async def story(app: Workbench, pilot: Pilot[None]) -> None:
-        app.launches.launcher.submit([Order(profile="x = 1\n", label="long")])
-        await until(pilot, lambda: app.has_threaded_run and ScriptedRun.made[0].run_id)
-        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
-        await pilot.press("q")
-        await until(pilot, lambda: isinstance(app.screen, LeaveDialog))
+        await asked_whether_to_leave(app, pilot)
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, LeaveDialog))
         assert ScriptedRun.made[0].cause == ""
@@ -304,13 +292,11 @@ def test_leaving_without_waiting_for_the_step(tmp_path: Path) -> None:
     ScriptedRun.stops_at_once = False
 
     async def story(app: Workbench, pilot: Pilot[None]) -> None:
-        app.launches.launcher.submit([Order(profile="x = 1\n", label="long")])
-        await until(pilot, lambda: app.has_threaded_run and ScriptedRun.made[0].run_id)
-        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
-        await pilot.press("q")
-        await until(pilot, lambda: isinstance(app.screen, LeaveDialog))
+        await asked_whether_to_leave(app, pilot)
         await pilot.press("s", "q")
         await until(pilot, lambda: not app.is_running or app._exit)
+        run = ScriptedRun.made[0]
+        assert (run.cause, run.over.is_set()) == ("the screen was left", False)
 
     play(tmp_path, story)
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from driving import screen_text, until
 from made_runs import make_run
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
@@ -53,15 +54,6 @@ def on_screen(
             await story(pilot, screen)
 
     asyncio.run(play())
-
-
-async def until(pilot: Pilot[None], happened: Callable[[], bool]) -> None:
-    """Wait for what a thread does; the assertion that follows tells if it did not."""
-    for _ in range(200):
-        if happened():
-            return
-        await asyncio.sleep(0.02)
-        await pilot.pause()
 
 
 def text_of(widget: Static) -> str:
@@ -292,7 +284,7 @@ def test_every_view_at_every_size(tmp_path: Path, size: tuple[int, int]) -> None
         for key in ("w", "v", "c", "z", "escape"):
             await pilot.press(key)
         await pilot.pause()
-        shown = "\n".join("".join(segment.text for segment in line) for line in screen._compositor.render_strips())
+        shown = screen_text(screen.app)
         if size == (20, 5):
             assert "needs 60x16" in shown
             assert "alexnet" not in shown

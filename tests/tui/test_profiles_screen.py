@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from driving import said, screen_text, until
 from made_runs import make_run
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -93,15 +94,6 @@ def play(story: Story, size: tuple[int, int] = (80, 24), settings: Settings | No
     asyncio.run(played())
 
 
-async def until(pilot: Pilot[None], happened: Callable[[], Any]) -> None:
-    """Wait for what a thread does; the assertion that follows tells if it did not."""
-    for _ in range(200):
-        await pilot.pause()
-        if happened():
-            return
-        await asyncio.sleep(0.01)
-
-
 async def opened(pilot: Pilot[None], app: Launching, name: str = "mine") -> ProfileForm:
     """The form of a profile."""
     app.edit_profile(find(name))
@@ -109,17 +101,9 @@ async def opened(pilot: Pilot[None], app: Launching, name: str = "mine") -> Prof
     return app.form
 
 
-def screen_text(app: Workbench) -> str:
-    return "\n".join("".join(piece.text for piece in line) for line in app.screen._compositor.render_strips())
-
-
 def line_of(app: Workbench, words: str) -> str:
     """The first line of the screen with these words."""
     return next((line for line in screen_text(app).splitlines() if words in line), "")
-
-
-def notices(app: Workbench) -> str:
-    return "\n".join(notice.message for notice in app._notifications)
 
 
 async def choose(pilot: Pilot[None], app: Workbench, place: int) -> None:
@@ -147,8 +131,8 @@ def test_files_stand_under_headings_with_what_differs_and_a_broken_one_with_its_
         assert app.profiles.listed.profile.name == "broken"
         assert "broken.toml:1" in app.screen.query_one("#file-pane", TextLines).plain
         await pilot.press("enter")
-        await until(pilot, lambda: notices(app))
-        assert "broken.toml:1" in notices(app)
+        await until(pilot, lambda: said(app))
+        assert "broken.toml:1" in said(app)
         assert app.form.draft is None
         await pilot.press("slash", *"zzz")
         assert "esc clears" in screen_text(app)
@@ -178,7 +162,7 @@ def test_a_file_is_copied_deleted_after_a_question_and_fetched_back(tmp_path: Pa
         await until(pilot, lambda: isinstance(app.screen, Ask))
         await pilot.press("y")
         await until(pilot, lambda: not copy.exists())
-        await until(pilot, lambda: "u fetches it back" in notices(app))
+        await until(pilot, lambda: "u fetches it back" in said(app))
         await pilot.press("u")
         await until(pilot, copy.exists)
         assert copy.read_text() == MINE
@@ -193,7 +177,7 @@ def test_a_file_is_copied_deleted_after_a_question_and_fetched_back(tmp_path: Pa
         assert copy.read_text() == MINE
         await pilot.press("escape", "slash", *"papers/vit", "enter", "D")
         await pilot.pause()
-        assert "built-in" in notices(app)
+        assert "built-in" in said(app)
         assert not isinstance(app.screen, Ask)
 
     play(story)
@@ -418,7 +402,7 @@ def test_a_problem_that_no_key_is_to_blame_for_says_what_to_press(tmp_path: Path
         await pilot.press("r")
         await pilot.pause()
         assert "nothing to take out" in screen_text(app)
-        assert not notices(app)
+        assert not said(app)
         await pilot.press("e")
         await until(pilot, lambda: isinstance(app.screen, Pick))
         await pilot.press(*"base", "enter")
@@ -474,7 +458,7 @@ def test_a_launch_gets_what_holds_and_a_wrong_draft_shows_its_first_fault(tmp_pa
         await until(pilot, lambda: form.run == run.name)
         await pilot.press("slash", *"lr", "enter", "G")
         assert not app.launched
-        assert "at least 32 px" in notices(app)
+        assert "at least 32 px" in said(app)
         assert form.rows.key == "data.image_size"
         await pilot.press("enter", *"32", "enter", "G")
         assert [(parent, resolved.profile.data.image_size) for resolved, parent, _ in app.launched] == [(run.name, 32)]
@@ -683,6 +667,6 @@ def test_a_terminal_that_goes_away_takes_no_draft_with_it(project: Path) -> None
 
     async def look(pilot: Pilot[None], app: Launching) -> None:
         await until(pilot, lambda: app._notifications)
-        assert kept.name in "".join(notice.message for notice in app._notifications)
+        assert kept.name in said(app)
 
     play(look, settings_path=settings)

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -16,11 +17,11 @@ from rich.text import Text
 
 from workbench.base.gpu import Gpu
 from workbench.runs.liveness import State
-from workbench.tui.run_lines import facts, fitted, head, progress
+from workbench.tui.run_lines import chart_title, facts, fitted, head, progress
 from workbench.tui.settings import read_settings
 from workbench.tui.usage import Usage
-from workbench.tui.watching import Job, Look, Watch
-from workbench.tui.widgets.chart_view import MARKERS, View
+from workbench.tui.watching import Drawn, Job, Look, Wanted, Watch
+from workbench.tui.widgets.chart_view import MARKERS, Picture, Series, View
 
 KEYS = ("epoch", "epochs", "step", "steps", "eta", "images_per_second", "seconds", "peak_memory")
 ANYTHING = (
@@ -69,6 +70,30 @@ def test_a_time_to_go_that_is_none_is_not_shown(eta: Any) -> None:
     assert "ETA" not in head(seen, 120, paused=False).plain
     seen = replace(seen, status={"eta": 75.0})
     assert "ETA 01:15" in head(seen, 120, paused=False).plain
+
+
+def test_how_far_a_run_is_matters_more_than_when_it_was_begun() -> None:
+    status = {"epochs": 60, "epoch": 53, "step": 1230, "steps": 1380, "eta": 32.0}
+    seen = replace(look(), run="20261123-111425-long-vte4pz", status=status, state=State("running", ""))
+    assert head(seen, 80, paused=False).plain == (
+        " ● running  20261123-111425-long-vte4pz  epoch 54 of 60, 48%  ETA 00:32"
+    )
+    assert head(seen, 60, paused=False).plain == " ● running  long-vte4pz  epoch 54 of 60, 48%  ETA 00:32"
+    assert "P goes on" in head(replace(seen, state=State("paused", "")), 60, paused=False).plain
+    assert "p goes on" in head(seen, 60, paused=True).plain
+
+
+def test_what_a_key_has_changed_is_in_the_title_before_the_best_values() -> None:
+    curve = Series("test", np.array([1.0, 2.0]), np.array([0.5, 0.5492]), 1)
+    drawn = Drawn(Wanted("loss", True, 80, 8), Picture(), (Series("train", curve.x, curve.y), curve))
+    view = View(smoothing=0.6)
+    wide = chart_title(drawn, view, 100, focused=True).plain
+    assert "(best 0.5 @1)" in wide
+    narrow = chart_title(drawn, view, 76, focused=True).plain
+    assert narrow.endswith("log  smooth 0.6  x epoch")
+    assert "best" not in narrow
+    none = replace(drawn, series=(Series("train", curve.x, -curve.y),))  # nothing has a logarithm: it is drawn as it is
+    assert "log" not in chart_title(none, view, 100, focused=True).plain
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.text("ab", max_size=9)), max_size=8), st.integers(-3, 60))

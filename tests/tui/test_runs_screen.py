@@ -4,10 +4,10 @@ import asyncio
 import json
 import os
 import shutil
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import driving
 import pytest
 from made_runs import make_run
 from textual.app import App
@@ -21,11 +21,9 @@ from workbench.runs.user import read_user
 from workbench.tui.screens import runs_view
 from workbench.tui.screens.runs import RunsScreen
 from workbench.tui.screens.runs_dialogs import Ask, Choose, ChooseColumns, NoteEditor, Prompt
+from workbench.tui.widgets.frame import Hints
 from workbench.tui.widgets.lines import TextLines
 from workbench.tui.widgets.table import VirtualTable
-
-PATIENCE = 20.0
-"""Seconds; a busy machine takes longer, and nothing here waits for them to pass."""
 
 
 class Bench(App[None]):
@@ -63,7 +61,7 @@ class Bench(App[None]):
         return str(self.runs.query_one(where, Static).content)
 
     def toasts(self) -> str:
-        return "\n".join(notification.message for notification in self._notifications)
+        return driving.said(self)
 
 
 class Story:
@@ -72,11 +70,7 @@ class Story:
         self.pilot = pilot
 
     async def until(self, what: Callable[[], object]) -> None:
-        """Wait for what a thread has to do first."""
-        deadline = time.monotonic() + PATIENCE
-        while not what():
-            assert time.monotonic() < deadline, "\n".join([*self.app.lines(), self.app.toasts()])
-            await self.pilot.pause(0.01)
+        await driving.until(self.pilot, what)
 
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
@@ -118,7 +112,7 @@ def test_the_runs_are_there_in_every_terminal(root: Path, size: tuple[int, int])
         if size == (20, 5):
             await one.press("down", "s", "g", "slash", "escape", "escape")
             return
-        assert "test % ▼" in app.lines()[0]
+        await one.until(lambda: app.table.size.height and "test % ▼" in app.lines()[0])
         assert "✗ failed" in app.lines()[3]
         assert "4 runs" in app.runs.query_one("TopLine").status  # type: ignore[attr-defined]
         assert app.table.gone == () if size == (160, 45) else "memory" in app.text("#runs-notes")
@@ -133,7 +127,10 @@ def test_an_empty_folder_says_what_makes_a_run_and_shows_it_when_it_is_there(tmp
     folder = tmp_path / "none yet"
 
     async def story(one: Story) -> None:
-        assert "cnn-workbench --headless --profile quick.toml makes one" in one.app.text("#runs-empty")
+        text = one.app.text("#runs-empty")
+        assert "Press 2, choose a profile" in text
+        assert f"cnn-workbench --headless --profile quick.toml --runs {folder}" in text
+        assert one.app.text("#runs-notes") == ""
         await one.press("enter", "s", "D", "space", "n", "t", "b", "o", "down")
         folder.mkdir()
         make_run(folder, arch="gmlp_s16_224")
@@ -282,10 +279,13 @@ def test_marked_runs_get_tags_and_a_wrong_tag_is_told_at_the_line(root: Path) ->
         app = one.app
         await one.press("space", "space", "t", *"bad!", "enter")
         assert "cannot be a tag" in app.text("#prompt-mistake")
+        app.runs.query_one(Input).value = "-"  # takes nothing off
+        await one.press("enter")
+        assert '"" cannot be a tag' in app.text("#prompt-mistake")
         app.runs.query_one(Input).value = "baseline seeds"
         await one.press("enter")
         await one.until(lambda: [row.tags for row in app.runs.board.rows[:2]] == [("baseline", "seeds")] * 2)  # type: ignore[union-attr]
-        assert "2 runs: tags baseline seeds" in app.toasts()
+        assert "tags baseline seeds: 2 runs" in app.toasts()
         assert app.lines()[1].startswith("  *")
         assert "2 marked" in app.runs.query_one("TopLine").status  # type: ignore[attr-defined]
         await one.press("t", *"-seeds", "enter")
@@ -546,3 +546,23 @@ def test_hostile_texts_of_a_run_stay_texts_everywhere(tmp_path: Path) -> None:
         assert app.runs.query_one(Prompt).what == "filter"
 
     told(folder, story, (160, 45))
+
+
+def test_while_a_line_or_a_text_is_typed_the_footer_has_its_keys(root: Path) -> None:
+    async def story(one: Story) -> None:
+        hints, mistake = one.app.runs.query_one(Hints), one.app.runs.query_one("#prompt-mistake", Static)
+        assert "enter open" in str(hints.render())
+        await one.press("t", *"no-tag-at-all!", "enter")
+        await one.until(lambda: mistake.size.height > 1)  # as long as it is: nothing of it is cut off
+        assert str(hints.render()).startswith(" enter ok  esc leave it ")
+        await one.press("escape", "slash", *"acc>", "enter")
+        await one.until(lambda: mistake.size.height == 3)  # one that points at a place keeps its lines
+        await one.press("escape")
+        await one.until(lambda: "enter open" in str(hints.render()))
+        await one.press("n")
+        await one.until(lambda: isinstance(one.app.screen, NoteEditor) and one.app.focused)
+        assert "open" not in str(hints.render())  # `enter` is the text's now, whose dialog has its own line
+        await one.press("escape")
+        await one.until(lambda: "enter open" in str(hints.render()))
+
+    told(root, story)

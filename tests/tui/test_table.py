@@ -22,7 +22,7 @@ from workbench.runs.query import QueryError
 from workbench.runs.settings import Settings
 from workbench.runs.summary import Summary
 from workbench.tui import desk as desk_module
-from workbench.tui.board import Board, View, filter_of_group, make_board
+from workbench.tui.board import SORTED_RANK, Board, View, filter_of_group, make_board
 from workbench.tui.desk import Desk
 from workbench.tui.run_preview import BLOCKS, preview, sparkline
 from workbench.tui.widgets.table import Marks, VirtualTable
@@ -70,6 +70,15 @@ def test_several_keys_hold_in_the_order_in_which_they_were_chosen() -> None:
     assert view.arrows() == {"acc": "▼1", "time": "▼2"}
     assert names(make_board(RUNS, view)) == ["alexnet", "resnet18", "vit_b_16", "vgg11"]
     assert names(make_board(RUNS, view.sorted_by("time")))[:2] == ["resnet18", "alexnet"]
+
+
+def test_what_is_sorted_by_stays_where_there_is_little_room() -> None:
+    board = make_board(RUNS, View(order=(("best", True), ("macs", True))))
+    ranks = {column.name: column.rank for column in board.columns}
+    assert {ranks["best"], ranks["macs"]} == {SORTED_RANK}
+    assert [name for name, rank in ranks.items() if rank >= SORTED_RANK] == ["arch", "best", "macs"]
+    groups = make_board(RUNS, View(order=(("acc", True),), by=("arch",)))
+    assert next(column.rank for column in groups.columns if column.name == "acc") == SORTED_RANK
 
 
 def test_the_usual_order_can_be_turned_around_at_the_first_press() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import shutil
 import sys
 import threading
 import time
@@ -10,12 +11,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import driving
 import pytest
+from driving import Driver
 from fake_nvml import Driver as NvidiaDriver
 from made_runs import LiveRun, make_run
-from textual.app import App
 from textual.events import AppBlur, AppFocus
-from textual.pilot import Pilot
 from textual.widgets import Input
 
 from workbench.base.gpu import Gpu
@@ -38,8 +39,8 @@ CHARTS = (Wanted("loss", False, 80, 8),)
 EVIL = "\x1b]52;c;aGk=\x07\x1b[2J[/oops]\u202e"
 
 
-class Host(TellsEnds, App[None]):
-    """As little of an app as the screen needs."""
+class Host(TellsEnds, driving.Host):
+    """With what the screen asks of an app."""
 
     def __init__(self, root: Path) -> None:
         super().__init__()
@@ -53,45 +54,9 @@ class Host(TellsEnds, App[None]):
     def train(self) -> TrainScreen:
         return next(screen for screen in self.screen_stack if isinstance(screen, TrainScreen))
 
-    def text(self) -> str:
-        rows = self.screen._compositor.render_strips()
-        return "\n".join("".join(segment.text for segment in row) for row in rows)
-
-    @property
-    def toasts(self) -> list[str]:
-        return [toast.message for toast in self._notifications]
-
-
-class Driver:
-    """Keys, and patience until the screen shows what it should."""
-
-    def __init__(self, app: Host, pilot: Pilot[None]) -> None:
-        self.app, self.pilot = app, pilot
-
-    async def see(self, words: str | Callable[[], bool], seconds: float = 15) -> str:
-        """The screen once it shows the words; fails where it never does."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            await self.pilot.pause()
-            if words() if callable(words) else words in self.app.text():
-                return self.app.text()
-            await asyncio.sleep(0.02)
-        raise AssertionError(f"never seen: {words}\n{self.app.text()}\n{self.app.toasts}")
-
-    async def told(self, words: str) -> None:
-        await self.see(lambda: any(words in toast for toast in self.app.toasts))
-
-    async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-
 
 def drive(root: Path, size: tuple[int, int], story: Callable[[Driver], Awaitable[None]]) -> None:
-    async def play() -> None:
-        app = Host(root)
-        async with app.run_test(size=size) as pilot:
-            await story(Driver(app, pilot))
-
-    asyncio.run(play())
+    driving.drive(Host(root), story, size)
 
 
 @pytest.fixture
@@ -111,7 +76,7 @@ def test_a_run_is_followed_from_its_first_step_to_its_end(live: LiveRun, tmp_pat
         assert "━ train 1.99" in text
         assert "┅ test 2.19" in text
         assert f"best {live.best['top1'] * 100:.2f} % in epoch 1 (test)" in text
-        assert "epoch 1, step 4" in text  # the event
+        assert "UTC  epoch 1  train 1.9" in text  # the event, with the figures of the epoch
         live.epoch()
         await see.see("epoch 3 of 4")
         live.end("stopped")
@@ -134,7 +99,7 @@ def test_it_fits_every_size(live: LiveRun, tmp_path: Path, size: tuple[int, int]
         text = await see.see("━ train 1.99")
         assert "┅ test" in text
         assert "25%" in text
-        assert "epoch 1, step 4" in text
+        assert "epoch 1  train 1.9" in text
         assert ("accuracy, %" in text) == (size != (60, 16))
         both = "epoch=1 step=4" in text  # the log beside the events
         assert both == (size == (160, 45))
@@ -195,13 +160,56 @@ def test_log_y_is_refused_with_the_reason(tmp_path: Path) -> None:
     drive(tmp_path, (80, 24), story)
 
 
+def test_a_key_that_comes_before_its_chart_is_drawn_is_obeyed(live: LiveRun, tmp_path: Path) -> None:
+    live.epoch()
+
+    async def story(see: Driver) -> None:
+        await see.see("x epoch")
+        train = see.app.train
+        train._show_metric("lr")  # two keys at once, as a slow line delivers them: `m`, and `y` for what it shows
+        train.act_log_y()
+        await see.see(lambda: "learning rate" in see.app.text() and "log  x epoch" in see.app.text())
+        assert see.app.toasts == []
+
+    drive(tmp_path, (100, 30), story)
+
+
+def test_a_run_that_vanishes_is_said_to_have(tmp_path: Path) -> None:
+    kept, gone = make_run(tmp_path, arch="alexnet"), make_run(tmp_path, arch="vgg11")
+
+    async def story(see: Driver) -> None:
+        await see.see(gone.name)
+        shutil.rmtree(gone)
+        await see.see(kept.name)
+        await see.told(f"{gone.name} is not there any more")
+
+    drive(tmp_path, (80, 24), story)
+
+
+def test_the_footer_has_what_can_be_asked_of_the_run(live: LiveRun, tmp_path: Path) -> None:
+    live.epoch()
+
+    async def story(see: Driver) -> None:
+        text = await see.see("● running")
+        assert " S stop  C save  P pause  L lr " in text
+        live.end("stopped")
+        text = await see.see("■ stopped")
+        await see.see(lambda: "S stop" not in see.app.text())
+        assert "l events  p freeze  m metric" in see.app.text()
+        assert "i it was stopped before its end; screen 4, R goes on with it" in text
+        await see.press("S")
+        await see.told("it has been stopped")
+
+    drive(tmp_path, (80, 24), story)
+
+
 def test_a_frozen_display_stands_still_and_can_be_looked_at(live: LiveRun, tmp_path: Path) -> None:
     live.epoch()
 
     async def story(see: Driver) -> None:
         await see.see("epoch 2 of 4")
         await see.press("p")
-        await see.see("DISPLAY PAUSED")
+        await see.see("DISPLAY PAUSED, p goes on")
         live.epoch()
         await asyncio.sleep(0.3)
         assert "epoch 2 of 4" in await see.see("DISPLAY PAUSED")
@@ -232,7 +240,7 @@ def test_steering_is_answered_in_a_toast(live: LiveRun, tmp_path: Path) -> None:
         await see.press("P")
         await see.told("pause it is")
         live.status("paused")
-        await see.see("‖ paused")
+        await see.see("‖ paused, P goes on")
         await see.press("P")
         await see.told("resume it is")
         await see.press("L", *"half", "enter")
@@ -280,6 +288,7 @@ def test_a_run_that_is_over_cannot_be_steered(tmp_path: Path, state: str, why: s
 def test_an_empty_folder_says_what_to_do_and_shows_the_first_run(tmp_path: Path) -> None:
     async def story(see: Driver) -> None:
         text = await see.see("There is no run")
+        assert "Press 2, choose a profile" in text
         assert "    cnn-workbench --headless --profile quick.toml --runs" in text
         assert "�" not in text
         run = LiveRun(tmp_path)
@@ -301,7 +310,13 @@ def test_a_run_that_begins_takes_the_place_of_one_that_nobody_chose(tmp_path: Pa
     now[0] = 5.0
     assert isinstance(look := watch.look(Job()), Look)
     assert (look.run, look.place) == (run.path.name, (2, 2))
+    assert isinstance(look := chooser.look(Job()), Look)
+    assert (look.run, look.place) == (old.name, (1, 2))  # who has chosen one stays with it, and it is counted
     assert chooser.look(Job()) is None
+    shutil.rmtree(run.path)
+    now[0] = 20.0
+    assert isinstance(look := chooser.look(Job()), Look)
+    assert look.place == (1, 1)
     run.end()
 
 
@@ -348,7 +363,10 @@ def test_a_run_that_is_deleted_gives_way_to_another(tmp_path: Path) -> None:
     assert look.run == gone.name
     gone.rename(tmp_path / ".gone")
     assert isinstance(look := watch.look(Job(charts=CHARTS)), Look)
-    assert look.run == kept.name
+    assert (look.run, look.gone) == (kept.name, gone.name)
+    assert watch.look(Job(charts=CHARTS)) is None
+    assert isinstance(look := watch.look(Job(run=gone.name, again=True)), Look)
+    assert (look.run, look.gone) == (kept.name, gone.name)
     kept.rename(tmp_path / ".kept")
     assert isinstance(watch.look(Job(charts=CHARTS)), Nothing)
 
@@ -420,7 +438,7 @@ def test_only_changed_lines_of_a_chart_are_refreshed(
 def test_a_hidden_screen_asks_for_nothing(live: LiveRun, tmp_path: Path) -> None:
     async def story(see: Driver) -> None:
         await see.see("● running")
-        looker = see.app.train._looker
+        looker = see.app.train._asker
         assert looker is not None
         asked: list[Job] = []
         looker.ask = asked.append  # type: ignore[method-assign]
@@ -573,7 +591,7 @@ def test_a_live_run_of_this_machine_is_asked_itself(live: LiveRun, monkeypatch: 
 def test_it_looks_less_often_without_focus_and_at_once_when_that_is_back(live: LiveRun, tmp_path: Path) -> None:
     async def story(see: Driver) -> None:
         await see.see("● running")
-        looker = see.app.train._looker
+        looker = see.app.train._asker
         assert looker is not None
         asked: list[float] = []
         looker.ask = lambda job: asked.append(time.monotonic())  # type: ignore[method-assign]
@@ -601,7 +619,7 @@ def test_a_run_in_this_process_is_spared_a_screen_that_costs_much(
 
     async def story(see: Driver) -> None:
         await see.see("● running")
-        looker = see.app.train._looker
+        looker = see.app.train._asker
         assert looker is not None
         asked: list[float] = []
 

@@ -125,7 +125,8 @@ class ThreadedRun(threading.Thread):
             outcome = start_run(
                 load_exact(self.profile), self.root, self.narrator, stop, parent=self.order.parent or None
             )
-        self._draw(outcome.run)
+        if outcome.state != "preempted":  # somebody waits for that, and whoever goes on with it draws at its end
+            self._draw(outcome.run)
         return outcome
 
     def _draw(self, run: Path) -> None:

@@ -37,6 +37,20 @@ def event_line(event: Record) -> str:
     return f"{local_time(event.get('time'))}  {name}  {event_text(event)}".rstrip()
 
 
+def epoch_line(event: Record, record: Record) -> str:
+    """`2026-11-23 05:12:33 CET  epoch 4  train 0.1234 91.20 %  test 0.2345 90.10 %`: loss and top-1 of each split.
+
+    `event`: that the epoch is over; `record`: its line of metrics.
+    """
+    words = [f"{local_time(event.get('time'))}  epoch {number(record.get('epoch')):.4g}"]
+    for split in ("train", "val", "test"):
+        loss, top1 = record.get(f"{split}_loss"), record.get(f"{split}_top1")
+        said = [_figure("loss", loss)] if loss is not None else []
+        said += [f"{_figure('accuracy', top1)} %"] if top1 is not None else []
+        words += [f"{split} {' '.join(said)}"] if said else []
+    return clean("  ".join(words), LONGEST)
+
+
 def metrics_line(record: Record) -> str:
     """`1:23  epoch 4  train loss 0.1234, top-1 91.20 %; test loss ...`: after how long a training, where, what."""
     place = f"epoch {number(record.get('epoch')):.4g}"

@@ -47,6 +47,13 @@ class Action:
     """Whether its keys work in dialogs and while one types, too."""
 
 
+def action_of(
+    screen: str, where: str, name: str, keys: str, label: str, text: str, *, shown: bool = True, typed: bool = False
+) -> Action:
+    """A row of a screen's table, which begins with `_action = partial(action_of, "runs", "Runs")`; `keys`: `up k`."""
+    return Action(f"{screen}.{name}", tuple(keys.split()), label, text, where, shown, typed)
+
+
 def bindings(actions: Sequence[Action]) -> list[BindingType]:
     """Textual's bindings of those that have keys."""
     return [
@@ -92,6 +99,10 @@ class WithActions:
 
     def may(self, action_id: str) -> bool | None:
         """Whether it can be done now; None shows it greyed out in the footer."""
+        return True
+
+    def hinted(self, action_id: str) -> bool:
+        """Whether the footer has it now, of those that are `shown`."""
         return True
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

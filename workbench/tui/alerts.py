@@ -28,6 +28,8 @@ LEAST_FREE = 10**9
 CHECKPOINTS_FREE = 3
 """Checkpoints for which there should be room: a new one is written whole before an old one goes."""
 
+GOES_ON = "screen 4, R goes on with it"
+
 HOT = 90.0
 """°C from which a GPU is hot where it does not say itself. Under full load 80 to 85 is usual, in a closed case as in a
 server; from about 90 on nearly all of them slow down."""
@@ -78,7 +80,11 @@ def alerts(seen: Seen, now: float) -> list[Alert]:
 
 def _ended_badly(seen: Seen) -> Iterator[Alert]:
     if seen.state in ("failed", "crashed"):
-        yield Alert(seen.state, f"the run has {seen.state}{_because(seen.detail)}")
+        yield Alert(seen.state, f"the run has {seen.state}{_because(seen.detail)}; {GOES_ON}")
+    elif seen.state in ("stopped", "preempted"):
+        yield Alert("over", f"it was {seen.state} before its end; {GOES_ON}", serious=False)
+    elif seen.state == "unknown":
+        yield Alert("unknown", f"nobody can say how it stands{_because(seen.detail)}")
 
 
 def _nan(seen: Seen) -> Iterator[Alert]:
@@ -141,7 +147,7 @@ def _plateau(seen: Seen) -> Iterator[Alert]:
     if len(newest) == PLATEAU_POINTS and all(loss >= PLATEAU_SHARE * guessing for loss in newest):
         yield Alert(
             "plateau",
-            f"the training loss is {newest[-1]:.3f}; ln({seen.classes}) = {guessing:.3f} is that of guessing",
+            f"no better than guessing: the training loss is {newest[-1]:.3f}, ln({seen.classes}) = {guessing:.3f}",
             serious=False,
         )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
 from textual.command import CommandPalette
+from textual.css.query import NoMatches
 from textual.filter import LineFilter
 from textual.geometry import Size
 from textual.reactive import reactive
@@ -311,6 +312,12 @@ class Workbench(Sessions, TellsEnds, WithActions, AtTerminal, inherit_bindings=F
         if self._running_loop is not None:
             with suppress(RuntimeError):  # it has ended already, and the process sees to what is left
                 self._running_loop.call_soon_threadsafe(self.leave_unasked)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Textual mounts no widget any more when the end has come, and tells the screen that was being put together all
+        the same that it is mounted: what that misses by then is no failure."""
+        if not (self._exit and isinstance(error, NoMatches)):
+            super()._handle_exception(error)
 
     def act_interrupt(self) -> None:
         """Ctrl-C ends nothing by accident."""

@@ -25,6 +25,9 @@ GROUP_BY = ("arch", "recipe")
 CHOSEN_RANK = 200
 """Columns that a person has added give way on a narrow terminal after all of the usual ones."""
 
+SORTED_RANK = 96
+"""Columns that the rows are sorted by give way only before the network: without them the order says nothing."""
+
 WRITTEN_OUT = 500
 """Groups whose texts are made before they are shown; with more of them each has few runs."""
 
@@ -158,7 +161,7 @@ def make_board(runs: Sequence[Summary], view: View) -> Board:
 def _of_runs(runs: list[Summary], view: View, book: Columns, query: Query, baseline: Summary | None,
              notes: list[str]) -> Board:  # fmt: skip
     usual = [*DEFAULTS[:1], *(["dataset"] if _several_datasets(runs) else []), *DEFAULTS[1:]]
-    columns: list[Column[Any]] = list(_found(view.columns or usual, book.find, usual))
+    columns = _sorted_stay(view, _found(view.columns or usual, book.find, usual))
     if baseline:
         columns = with_differences(columns, baseline)
         notes = [*notes, _differences_to(baseline.id)]
@@ -176,7 +179,7 @@ def _of_groups(runs: list[Summary], view: View, book: Columns, query: Query, bas
     made = GroupColumns(book, by)
     wanted = ["dataset", *GROUP_DEFAULTS] if _several_datasets(counting) else list(GROUP_DEFAULTS)
     names = [*(column.name for column in by), *(name for name in wanted if name not in view.by)]
-    columns: list[Column[Any]] = [part for found in _found(names, made.find, names) for part in made.spread(found)]
+    columns = _sorted_stay(view, (part for found in _found(names, made.find, names) for part in made.spread(found)))
     groups = grouped(counting, by)
     notes = [*unfinished, *notes]
     if baseline:
@@ -206,6 +209,13 @@ def _found(names: Iterable[str], find: Any, usual: Sequence[str]) -> Iterator[Co
         except UnknownColumnError:  # a key that only runs had which are gone now
             continue
         yield column if name in usual else replace(column, rank=CHOSEN_RANK - place)
+
+
+def _sorted_stay(view: View, columns: Iterable[Column[Any]]) -> list[Column[Any]]:
+    names = {name for name, _ in view.sorting}
+    return [
+        replace(column, rank=max(column.rank, SORTED_RANK)) if column.name in names else column for column in columns
+    ]
 
 
 def _order(view: View, find: Any) -> list[Order]:

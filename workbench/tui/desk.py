@@ -93,12 +93,12 @@ def label(desk: Desk, runs: Sequence[str], change: Callable[[User], User], done:
     """Change what is said about runs."""
     for run_id in runs:
         change_user(trash.own(desk.root, desk.path(run_id)), change)
-    return f"{named(runs)}: {done}"
+    return f"{done}: {named(runs)}"
 
 
 def with_tags(words: str) -> Callable[[User], User]:
     """`baseline -old`: puts a tag on, takes one off. UserError for what can be no tag."""
-    off = [word[1:] for word in words.split() if word.startswith("-")]
+    off = [word[1:] or tag_of("") for word in words.split() if word.startswith("-")]
     new = [tag_of(word.removeprefix("+")) for word in words.split() if not word.startswith("-")]
     return lambda user: replace(user, tags=tuple(tag for tag in (*user.tags, *new) if tag not in off))
 
@@ -117,7 +117,7 @@ def delete(desk: Desk, runs: Sequence[str], deleted: list[str]) -> str:
     """Move runs to the trash; their names there are added to `deleted`, also of those before one that fails."""
     for run_id in runs:
         deleted.append(trash.delete(desk.root, desk.path(run_id)).name)
-    return f"{named(runs)}: in the trash; u fetches the last one back"
+    return f"in the trash: {named(runs)}; u fetches the last one back"
 
 
 def restore(desk: Desk, deleted: list[str], name: str = "") -> str:
@@ -132,7 +132,7 @@ def restore(desk: Desk, deleted: list[str], name: str = "") -> str:
     path = trash.restore(desk.root, name)
     with suppress(ValueError):
         deleted.remove(name)
-    return f"{path.name}: restored"
+    return f"fetched back: {path.name}"
 
 
 def in_trash(desk: Desk) -> list[tuple[str, str]]:

@@ -51,6 +51,14 @@ class Launches:
         """The run in a thread of this process."""
         return self._launcher.live if self._launcher else None
 
+    @property
+    def handed_over(self) -> Path | None:
+        """The run that goes on in a process of its own when the app has ended, once that is certain."""
+        live = self.live
+        if self.ending != "hand over" or live is None or live.narrator.run is None:
+            return None
+        return live.narrator.run
+
     # Before a run
 
     def begin(self, resolved: "Resolved", parent: str, source: str) -> None:
@@ -199,4 +207,5 @@ class Launches:
             return words
         if live.outcome is not None and live.outcome.state in ("finished", "failed"):
             return f"{live.run_id} has {live.outcome.state}"
-        return f"{live.run_id} is saved; it goes on with: cnn-workbench --headless --resume {live.run_id}"
+        how = "is saved" if live.outcome is not None else "was not waited for: it goes back to its last checkpoint"
+        return f"{live.run_id} {how}; it goes on with: cnn-workbench --headless --resume {live.run_id}"

@@ -1,6 +1,7 @@
 """The one-line texts of the Train screen, made from a `Look`: each in as many columns as there are."""
 
 import math
+import re
 from collections.abc import Sequence
 
 from rich.style import Style
@@ -15,10 +16,12 @@ from workbench.tui.board import SHAPES
 from workbench.tui.run_series import title_of
 from workbench.tui.usage import Usage
 from workbench.tui.watching import Drawn, Look
-from workbench.tui.widgets.chart_view import AXIS_NAMES, Series, View, readings, sign, x_label
+from workbench.tui.widgets.chart_view import AXIS_NAMES, Series, View, any_positive, readings, sign, x_label
 
 BAR = "█░"
 APART = "  "
+_DATED = re.compile(r"\d{8}-\d{6}-(?=.)")
+"""How the id of a run begins."""
 
 
 def fitted(pieces: Sequence[tuple[int, str]], width: int) -> str:
@@ -49,16 +52,22 @@ def head(look: Look, width: int, *, paused: bool) -> Text:
     eta = number(status.get("eta"))
     data = look.settings.get("data")
     dataset = str(data.get("dataset", "")) if isinstance(data, dict) else ""
+    time_to_go = f"ETA {clock(eta)}" if live and 0 <= eta < 1e9 else ""
+    goes_on = ", P goes on" if look.state.name == "paused" else ""
     pieces = [
-        (0, f"{SHAPES.get(look.state.name, '?')} {look.state.name}"),
+        (0, f"{SHAPES.get(look.state.name, '?')} {look.state.name}{goes_on}"),
         (1, look.run),
         (4, clean(", ".join(text for text in (str(look.facts.get("arch", "")), dataset) if text), 60)),
         (2, where),
-        (3, f"ETA {clock(eta)}" if live and 0 <= eta < 1e9 else ""),
+        (3, time_to_go),
         (5, clean(look.state.detail, 80) if live or look.state.name == "unknown" else ""),
-        (0, "DISPLAY PAUSED" if paused else ""),
+        (0, "DISPLAY PAUSED, p goes on" if paused else ""),
     ]
-    return Text(f" {fitted(pieces, width - 2)}", no_wrap=True, style="bold")
+    line = fitted(pieces, width - 2)
+    if where not in line or time_to_go not in line:  # how far it is matters more than when it was begun
+        pieces[1] = (1, _DATED.sub("", look.run))
+        line = fitted(pieces, width - 2)
+    return Text(f" {line}", no_wrap=True, style="bold")
 
 
 def progress(look: Look, width: int) -> Text:
@@ -136,24 +145,19 @@ def alert_lines(look: Look, width: int, most: int) -> Text:
 
 
 def chart_title(drawn: Drawn, view: View, width: int, *, focused: bool) -> Text:
-    """`▸ loss  ━ train 0.41  ┅ test 0.52 (best 0.50 @6)   epoch  log  ~0.6`, or the values at the cursor."""
-    title = Text("▸ " if focused else "  ", no_wrap=True)
-    title.append(title_of(drawn.wanted.metric), style="bold" if focused else "")
-    if view.cursor is not None:
-        title.append(f"  at {AXIS_NAMES[view.axis]} {x_label(round(view.cursor, 2), view.axis)}", style="reverse")
-    for one in drawn.series:
-        text = _reading(one, drawn.wanted.metric, view)
-        if text:
-            title.append(APART)
-            mark, _, name = sign(one).partition(" ")  # the name in the text's colour: it must be read on any ground
-            title.append(mark, style=Style(color=f"color({COLORS[one.style % len(COLORS)]})")).append(f" {name}")
-            title.append(f" {text}")
+    """`▸ loss  ━ train 0.41  ┅ test 0.52 (best 0.50 @6)   log  smooth 0.6  x epoch`, or the values at the cursor.
+
+    How it is drawn answers a key, so it stays where there is no room for the best values too.
+    """
     how = [
-        "log" if drawn.wanted.log else "",
+        "log" if drawn.wanted.log and any_positive(drawn.series) else "",
         f"smooth {view.smoothing:g}" if view.smoothing else "",
         "zoom" if view.window else "",
         f"x {AXIS_NAMES[view.axis]}",
     ]
+    title = _readings(drawn, view, focused=focused, best=True)
+    if title.cell_len + 2 + len(APART.join(filter(None, how))) > width:
+        title = _readings(drawn, view, focused=focused, best=False)
     right = fitted([(4 - place, text) for place, text in enumerate(how)], width - title.cell_len - 2)
     room = width - title.cell_len - len(right) - 1
     if room >= 2:
@@ -162,8 +166,23 @@ def chart_title(drawn: Drawn, view: View, width: int, *, focused: bool) -> Text:
     return title
 
 
-def _reading(one: Series, metric: str, view: View) -> str:
-    """The value at the cursor, else the newest and the best."""
+def _readings(drawn: Drawn, view: View, *, focused: bool, best: bool) -> Text:
+    title = Text("▸ " if focused else "  ", no_wrap=True)
+    title.append(title_of(drawn.wanted.metric), style="bold" if focused else "")
+    if view.cursor is not None:
+        title.append(f"  at {AXIS_NAMES[view.axis]} {x_label(round(view.cursor, 2), view.axis)}", style="reverse")
+    for one in drawn.series:
+        text = _reading(one, drawn.wanted.metric, view, best=best)
+        if text:
+            title.append(APART)
+            mark, _, name = sign(one).partition(" ")  # the name in the text's colour: it must be read on any ground
+            title.append(mark, style=Style(color=f"color({COLORS[one.style % len(COLORS)]})")).append(f" {name}")
+            title.append(f" {text}")
+    return title
+
+
+def _reading(one: Series, metric: str, view: View, *, best: bool) -> str:
+    """The value at the cursor, else the newest and, with `best`, the best."""
     known = [(x, y) for x, y in zip(one.x.tolist(), one.y.tolist(), strict=True) if math.isfinite(y)]
     if not known:
         return ""
@@ -171,7 +190,7 @@ def _reading(one: Series, metric: str, view: View) -> str:
         ((_, x, y),) = readings([one], view.cursor)
         return f"{_figure(y)} @{x_label(x, view.axis)}" if one.style else _figure(y)
     newest = _figure(float(one.y[-1]))
-    if not one.style or metric not in ("loss", "top1", "top5"):
+    if not best or not one.style or metric not in ("loss", "top1", "top5"):
         return newest
     x, y = (min if metric == "loss" else max)(known, key=lambda point: point[1])
     return f"{newest} (best {_figure(y)} @{x_label(x, view.axis)})"

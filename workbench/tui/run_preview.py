@@ -58,7 +58,7 @@ def preview(run: Summary, base: Base, curve: Sequence[float | None] | None, widt
     lines = [
         ("", run.id, "bold"),
         ("state", f"{SHAPES.get(run.state, '?')} {standing(run)}", ""),
-        ("figures", _words(run, _FIGURES, _best(run)), ""),
+        ("figures", _words(run, _FIGURES[:1], _best(run), _words(run, _FIGURES[1:])), ""),
         ("test", _curve(run, curve, width - _LABEL), ""),
         ("settings", base.text(base.differences(run.settings)) or "as in base", ""),
         ("note", note_line(run, 1000), "italic"),

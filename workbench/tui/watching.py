@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from workbench.runs.curves import number
-from workbench.runs.lines import event_line
+from workbench.runs.lines import epoch_line, event_line
 from workbench.runs.liveness import State
 from workbench.runs.run import Run
 from workbench.runs.store import RunStore
@@ -28,6 +28,8 @@ from workbench.tui.widgets.chart_view import Axis, Picture, Range, Series, View,
 
 FRESH_SECONDS = 1.0
 """Between two looks for a run that has begun."""
+COUNT_SECONDS = 5.0
+"""The same where it would be counted, and not shown."""
 USAGE_SECONDS = 1.0
 """Between two looks at what a process and its GPU take: a driver has nothing new sooner."""
 NEWEST = 8
@@ -101,6 +103,8 @@ class Look:
     damaged: int
     lr: float
     """As it was in the newest line; NaN where none tells."""
+    gone: str = ""
+    """Id of the run that was watched or asked for, and is not there: this is another one."""
 
     @property
     def live(self) -> bool:
@@ -122,6 +126,7 @@ class _Watched:
     moved: float = 0.0
     fresh: bool = True
     told: tuple[str, ...] = ()
+    place: tuple[int, int] = (0, 0)
     usage: Usage | None = None
     usage_due: float = 0.0
     meter: Meter | None = None
@@ -144,16 +149,19 @@ class Watch:
 
     def look(self, job: Job) -> Look | Nothing | None:
         """What there is to see; None where nothing is new since the last look and nothing else was asked for."""
+        gone = ""
         for _ in range(2):  # a second time where the run is gone by now
             chosen = self._choose(job)
             if not chosen:
                 break
+            gone = job.run if job.run and not job.by and chosen != job.run else gone
             if self._watched is None or self._watched.run.id != chosen:
                 run = self._store.run(chosen)
                 self._watched = _Watched(run, LogTail(run.path / "log.txt"), moved=self._clock())
             if self._watched.run.path.is_dir():
-                return self._look_at(self._watched, job)
-            self._watched, job = None, replace(job, run="", by=())
+                found = self._look_at(self._watched, job)
+                return replace(found, gone=gone) if found is not None and gone else found
+            gone, self._watched, job = chosen, None, replace(job, run="", by=())
         self._watched = None
         return Nothing()
 
@@ -174,14 +182,16 @@ class Watch:
     def _fresh(self, job: Job) -> str:
         """A run that has begun since, where a person has chosen none and reads no values off the one shown."""
         now = self._clock()
-        watched = self._watched
-        if watched is None or not self._by_itself or watched.run.state.name in LIVE or now < self._fresh_due:
+        if self._watched is None or now < self._fresh_due:
             return ""
-        self._fresh_due = now + FRESH_SECONDS
-        added = self._store.watch().added
-        self._ids += [summary.id for summary in added]
-        live = [summary.id for summary in added if summary.live]
-        return live[-1] if live and job.refresh and job.view.cursor is None and job.view.window is None else ""
+        may_go = self._by_itself and self._watched.run.state.name not in LIVE
+        self._fresh_due = now + (FRESH_SECONDS if may_go else COUNT_SECONDS)
+        changes = self._store.watch()
+        self._ids = [run for run in self._ids if run not in changes.removed]
+        self._ids += [summary.id for summary in changes.added]
+        live = [summary.id for summary in changes.added if summary.live]
+        reads = not job.refresh or job.view.cursor is not None or job.view.window is not None
+        return live[-1] if live and may_go and not reads else ""
 
     def _look_at(self, watched: _Watched, job: Job) -> Look | None:
         run = watched.run
@@ -198,16 +208,18 @@ class Watch:
         measured = job.refresh and self._measure(watched)
         told = tuple(alerts(_seen(run, watched.moved, watched.usage), self._clock()))
         before, watched.told = watched.told, tuple(alert.text for alert in told)
-        if not (news or log or anew or restarted or job.again or measured or watched.told != before):
+        stood, watched.place = watched.place, self._place(run.id)
+        other = watched.told != before or watched.place != stood
+        if not (news or log or anew or restarted or job.again or measured or other):
             return None
         events = run.events if anew or restarted else run.events[watched.events_shown :]
         watched.events_shown = len(run.events)
         whole, last = whole_axis(run, job.view.axis)
         return Look(
-            path=run.path, run=run.id, place=self._place(run.id), state=run.state, status=run.status, facts=run.facts,
+            path=run.path, run=run.id, place=watched.place, state=run.state, status=run.status, facts=run.facts,
             settings=run.profile, view=job.view, whole=whole, last=last,
             charts=_charts(watched, job, whole), metrics=metrics_of(run),
-            events=tuple(event_line(event) for event in events[-LOG_LINES:]), log=log, anew=anew or restarted,
+            events=_told(run, events[-LOG_LINES:]), log=log, anew=anew or restarted,
             alerts=told, usage=watched.usage, damaged=run.damaged, lr=_newest(run, "lr"),
         )  # fmt: skip
 
@@ -224,6 +236,17 @@ class Watch:
 
     def _place(self, run: str) -> tuple[int, int]:
         return (self._ids.index(run) + 1 if run in self._ids else 0), len(self._ids)
+
+
+def _told(run: Run, events: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """Events as lines, those of epochs with the figures that the run has of them now."""
+    figures = {_count(record.get("epoch")): record for record in run.history.epochs}
+    return tuple(
+        epoch_line(event, record)
+        if event.get("event") == "epoch" and (record := figures.get(_count(event.get("epoch"))))
+        else event_line(event)
+        for event in events
+    )
 
 
 def most_likely(summaries: Sequence[Summary]) -> str:

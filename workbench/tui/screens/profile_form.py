@@ -12,7 +12,7 @@ import architectures
 from workbench.base.text import clean
 from workbench.inspect.catalogue import short
 from workbench.profile.edit import Draft, Field
-from workbench.tui.actions import Action, WithActions
+from workbench.tui.actions import WithActions, action_of
 from workbench.tui.path_completion import complete
 from workbench.tui.profile_rows import (
     WHICH,
@@ -34,11 +34,7 @@ MOST_TYPED = 2000
 """Characters of a value that are put into the line; a longer one, or one with control characters, is shown cut or
 with marks in their place, and stays as it is while the line does."""
 
-
-def _action(name: str, keys: str, label: str, text: str, *, shown: bool = False, typed: bool = False) -> Action:
-    return Action(f"form.{name}", tuple(keys.split()), label, text, "Profile form", shown, typed)
-
-
+_action = partial(action_of, "form", "Profile form", shown=False)
 ACTIONS = (
     _action("edit", "enter", "edit", "Edit the setting: type it, or pick it from a list.", shown=True, typed=True),
     _action("next", "right l space", "next", "The next word of a choice; the other side of a switch."),
@@ -132,6 +128,7 @@ class ProfileForm(WithActions, FormView):
         self.act_edit()
 
     def act_edit(self) -> None:
+        """A switch is turned, a choice or a network picked from a list, and everything else typed."""
         field = self.rows.item
         if not isinstance(field, Field) or self.busy:
             return

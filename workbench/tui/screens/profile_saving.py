@@ -1,6 +1,7 @@
 """A draft and its file: saved, saved as, noticed when another program changed it, never lost without a question."""
 
 import os
+from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -53,17 +54,21 @@ class Saving(Aside, Vertical):
 
     # What the form adds
 
+    @abstractmethod
     def refill(self) -> None:
         """Show the draft as it is now."""
-        raise NotImplementedError
 
+    @abstractmethod
+    def remember_saved(self) -> None:
+        """Take the values for those on the disk."""
+
+    @abstractmethod
     def say(self, line: str) -> None:
         """Say something until the next change."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ask(self, what: str, label: str, hint: str, text: str) -> None:
         """Open the line for `what`, below a label."""
-        raise NotImplementedError
 
     # Saving
 
@@ -165,10 +170,6 @@ class Saving(Aside, Vertical):
             self.say(f"saved {draft.title}")
             self.post_message(self.Saved(draft.path))
             _call(then)
-
-    def remember_saved(self) -> None:
-        """Take the values for those on the disk."""
-        raise NotImplementedError
 
     # Leaving
 

@@ -17,6 +17,7 @@ from textual.widgets.option_list import Option
 from workbench.base.errors import UserError
 from workbench.base.text import clean
 from workbench.runs.user import note_of
+from workbench.tui.actions import Action
 from workbench.tui.widgets.line import Line
 
 _OUT: list[BindingType] = [Binding("escape,q", "out", "out", show=False)]
@@ -212,10 +213,17 @@ class Prompt(Vertical):
         height: auto;
         & > Input { height: 1; border: none; padding: 0; background: $panel; }
         & > Input:focus { border: none; }
-        & > #prompt-mistake { height: auto; color: $text-error; text-wrap: nowrap; display: none; }
+        & > #prompt-mistake { height: auto; color: $text-error; display: none; }
         & > #prompt-mistake.-there { display: block; }
+        & > #prompt-mistake.-lines { text-wrap: nowrap; }
     }
     """
+
+    HINTS: ClassVar[tuple[Action, ...]] = (
+        Action("line.take", ("enter",), "ok", "Take what is typed."),
+        Action("line.leave", ("escape",), "leave it", "Close the line."),
+    )
+    """For the footer, while one types here."""
 
     class Given(Message):
         """What was typed, for `what` of `ask`."""
@@ -239,6 +247,7 @@ class Prompt(Vertical):
         """Open the line with `text` in it."""
         self.what = what
         self.display = True
+        self.screen.add_class("-asking")  # toasts go up: they must not cover the line, nor what is wrong with it
         self.wrong("")
         line = self.query_one(Input)
         line.placeholder = hint
@@ -247,14 +256,17 @@ class Prompt(Vertical):
         self.screen.set_focus(line)  # at once, unlike `focus`: what is typed ahead is for this line
 
     def wrong(self, message: str) -> None:
-        """Say what is wrong, on as many lines as that takes, each of which has passed `clean`."""
+        """Say what is wrong. A single line may wrap; of several the last one points at a place in the one before."""
         mistake = self.query_one("#prompt-mistake", Static)
-        mistake.update(Text("\n".join(clean(line) for line in message.split("\n")), no_wrap=True))
+        lines = [clean(line) for line in message.split("\n")]
+        mistake.update(Text("\n".join(lines)))
+        mistake.set_class(len(lines) > 1, "-lines")
         mistake.set_class(bool(message), "-there")
 
     def close(self) -> None:
         self.what = ""
         self.display = False
+        self.screen.remove_class("-asking")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()

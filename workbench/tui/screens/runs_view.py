@@ -43,6 +43,16 @@ SHORT = 20
 """Rows below which the table has them all."""
 STATE_RANK = 86
 """Of the column of states, which on a screen that is watched matters more than in a list that is printed."""
+NO_RUNS = """\
+There are no runs in {root} yet.
+
+Press 2, choose a profile (quick takes about a minute), then G and enter.
+
+Or in another terminal:
+
+    cnn-workbench --headless --profile quick.toml{runs}
+
+It appears here by itself."""
 PREVIEW_SECONDS = 0.15
 """The cursor rests so long on a run before it is previewed and its journal is read."""
 
@@ -121,6 +131,7 @@ class RunsView(WithActions, Screen[None]):
         if self.view == View():
             self.view = view_of(self._last)
         self._desk = do.Desk(cast("Workbench", self.app).root)
+        self.add_class("-empty")  # until the first look is over: it says that it is under way
         self._watch = self.set_interval(WATCH_SECONDS, self._tick)
         self.watch(self.app, "app_focus", self._focus_is_back, init=False)
         self.look()
@@ -192,6 +203,7 @@ class RunsView(WithActions, Screen[None]):
             self._beside += time.thread_time() - began  # one look at a time: nobody else adds to it
 
     def on_looked(self, event: Looked) -> None:
+        """Show it if it is what is asked for by now, and look again where it is not."""
         self._looking = False
         if event.mistake and event.view == self.view:  # a key in the filter that no run has any more
             self.say(event.mistake.split("\n")[0], wrong=True)
@@ -229,7 +241,8 @@ class RunsView(WithActions, Screen[None]):
             hint = "; ".join([*self.board.notes, "esc clears the filter"])
             return f"none of {len(self.board.ids):,} runs is chosen: {hint}"
         root = clean(str(self.desk.root), 200)
-        return f"no runs in {root} yet\n\ncnn-workbench --headless --profile quick.toml makes one; it appears here"
+        runs = "" if root == "runs" else f" --runs {root}"
+        return NO_RUNS.format(root=root, runs=runs)
 
     def _tell(self) -> None:
         """The line at the top and the one below the table."""
@@ -241,7 +254,7 @@ class RunsView(WithActions, Screen[None]):
         shown = [f"filter {view.filter}" if view.filter else "", f"by {','.join(view.by)}" if view.by else ""]
         status = "  ".join(filter(None, [*shown, count, f"sort {order}", marked]))
         self.query_one(TopLine).status = clean(status, 300)
-        gone = self.query_one(VirtualTable).gone
+        gone = self.query_one(VirtualTable).gone if board.rows else ()
         notes = [*board.notes, *([f"too narrow for {', '.join(gone)}"] if gone else [])]
         self._put("#runs-notes", Text(clean("; ".join(notes), 500), no_wrap=True, overflow="ellipsis"))
 

@@ -97,15 +97,23 @@ class Hints(Widget):
         return [*chosen, *(hint[:3] for hint in hints[-1:])]
 
     def _hints(self) -> Iterator[tuple[str, Action, bool]]:
+        focused = self.app.focused
+        if focused is not None and focused.screen is not self.screen:  # a dialog, which has its own line of keys
+            return
+        owners = focused.ancestors_with_self if focused is not None else ()
+        first = [action for owner in owners for action in getattr(owner, "HINTS", ())]
+        yield from ((sign(action.keys[0]), action, True) for action in first)
         typing = is_typing(self)
         active: dict[str | None, tuple[str, bool]] = {}
         for key, bound in self.screen.active_bindings.items():
             if not (typing and prints(key)):
                 active.setdefault(bound.binding.id, (sign(key), bound.enabled))
+        hinted = getattr(self.screen, "hinted", lambda _: True)
         for action in actions_at(self.screen.focused or self.screen):
-            if action.shown and action.id in active:
+            if action.shown and action.id in active and hinted(action.id):
                 key, enabled = active[action.id]
-                yield key, action, enabled
+                if all(key != sign(other.keys[0]) for other in first):
+                    yield key, action, enabled
 
 
 def actions_at(node: DOMNode) -> list[Action]:
