@@ -122,11 +122,10 @@ def test_help_palette_and_the_way_out(tmp_path: Path) -> None:
     app = Workbench(tmp_path, settings_path=place, preload=False)
 
     async def story(pilot: Pilot[None]) -> None:
-        before = hints_of(app)
         await pilot.press("question_mark")
         await pilot.pause()
         assert isinstance(app.screen, HelpScreen)
-        assert app.screen_stack[0].query_one(Hints).render().plain == before
+        assert not app.screen_stack[0].query_one(Hints).render().plain.strip()  # its own line has its keys
         await pilot.press("escape", "colon")
         await pilot.pause()
         assert isinstance(app.screen, CommandPalette)

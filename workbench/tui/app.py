@@ -13,7 +13,6 @@ from textual import events
 from textual.command import CommandPalette
 from textual.css.query import NoMatches
 from textual.filter import LineFilter
-from textual.geometry import Size
 from textual.reactive import reactive
 from textual.screen import ModalScreen, Screen
 
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
     from workbench.inspect.layer import Layer
     from workbench.profile import Resolved
     from workbench.tui.screens.profiles import ProfilesScreen
-
-Breakpoints = list[tuple[int, str]]
 
 IDLE = 2.0
 """Seconds without a key after which torch is loaded, so that a shape walk need not wait for it."""
@@ -342,6 +339,7 @@ class Workbench(Sessions, TellsEnds, WithActions, AtTerminal, inherit_bindings=F
 
     def _models(self) -> Screen[Any]:
         from workbench.tui.screens.models import ModelsScreen
+        from workbench.tui.widgets.frame import classes_for
 
         screen = ModelsScreen(self.root, self.torch, self.walk)
         # Before there is anything in it: a class that comes with the first layout has every widget styled once more.
@@ -395,11 +393,3 @@ class Workbench(Sessions, TellsEnds, WithActions, AtTerminal, inherit_bindings=F
         if time.monotonic() - self._typed_at >= IDLE:
             self._idle.stop()
             self.torch.start()
-
-
-def classes_for(size: Size, columns: Breakpoints, rows: Breakpoints) -> list[str]:
-    """The classes that Textual gives a screen of this size."""
-    return [
-        next((name for least, name in sorted(breakpoints, reverse=True) if length >= least), "")
-        for length, breakpoints in zip(size, (columns, rows), strict=True)
-    ]
