@@ -218,7 +218,7 @@ def test_the_keys_go_to_the_view_and_come_back_and_are_never_nowhere(tmp_path: P
         assert screen.focused is tree
         await pilot.press("escape")
         assert screen.focused is listed
-        for key in ("l", "enter", "tab"):
+        for key in ("l", "enter", "tab", "greater_than_sign"):
             await pilot.press(key)
             assert screen.focused is tree
             await pilot.press("shift+tab")

@@ -42,7 +42,7 @@ class ModelsScreen(WithActions, Screen[None]):
 
     AUTO_FOCUS = "#rows"
     ACTIONS = (
-        Action("models.read", ("right", "l", "enter"), "read",
+        Action("models.read", ("right", "l", "enter", "greater_than_sign"), "read",
                "The keys go to the view beside the list: scroll the card or the code, unfold the layers.", _WHERE),
         Action("models.out", ("escape",), "back", "One step out: the size, the view, the filter, the width.", _WHERE),
         Action("models.side", ("tab", "shift+tab"), "other side", "From the list to the view, and back.", _WHERE,
