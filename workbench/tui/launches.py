@@ -199,4 +199,6 @@ class Launches:
             return words
         if live.outcome is not None and live.outcome.state in ("finished", "failed"):
             return f"{live.run_id} has {live.outcome.state}"
-        return f"{live.run_id} is saved; it goes on with: cnn-workbench --headless --resume {live.run_id}"
+        from workbench.tui.steering import resume_command
+
+        return f"{live.run_id} is saved; it goes on with: {resume_command(Path(self._app.root) / live.run_id)}"
