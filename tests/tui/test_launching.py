@@ -52,6 +52,10 @@ class ScriptedRun(threading.Thread):
         return self.narrator.run is not None
 
     @property
+    def is_over(self) -> bool:
+        return self.over.is_set()
+
+    @property
     def run_id(self) -> str:
         return self.narrator.run.name if self.narrator.run else ""
 
@@ -287,6 +291,47 @@ def test_leaving_asks_what_becomes_of_the_run(tmp_path: Path, key: str, cause: s
         assert words.endswith(f"--resume {run} --runs {shlex.quote(str(tmp_path))}")
         assert [entry.order.label for entry in Queue(tmp_path).waiting()] == ["next"]
         assert scripted == []
+
+
+def test_a_run_that_ends_just_when_somebody_quits_is_not_asked_about(tmp_path: Path) -> None:
+    async def story(app: Workbench, pilot: Pilot[None]) -> None:
+        await asked_whether_to_leave(app, pilot)
+        ScriptedRun.made[0].over.set()
+        await until(pilot, lambda: not app.is_running or app._exit)
+
+    play(tmp_path, story)
+
+
+def test_a_run_that_draws_its_plots_is_not_asked_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ScriptedRun, "is_over", property(lambda run: run.begun))
+
+    async def story(app: Workbench, pilot: Pilot[None]) -> None:
+        app.launches.launcher.submit([Order(profile="x = 1\n", label="drawing")])
+        await until(pilot, lambda: app.has_threaded_run and ScriptedRun.made[0].run_id)
+        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
+        await pilot.press("q")
+        await until(pilot, lambda: not app.is_running or app._exit)
+        assert not ScriptedRun.made[0].over.is_set()
+
+    play(tmp_path, story)
+
+
+def test_a_run_that_ends_while_somebody_thinks_about_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workbench.tui.screens.leaving.AT_ITS_END_SECONDS", 0.0)
+
+    async def story(app: Workbench, pilot: Pilot[None]) -> None:
+        await asked_whether_to_leave(app, pilot)
+        ScriptedRun.made[0].over.set()
+        await until(pilot, lambda: "It is over" in text(app))
+        await pilot.press("h")
+        assert "It is over" in text(app)
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, LeaveDialog))
+        assert not app._exit
+        await pilot.press("q")
+        await until(pilot, lambda: not app.is_running or app._exit)
+
+    play(tmp_path, story)
 
 
 def test_leaving_without_waiting_for_the_step(tmp_path: Path) -> None:

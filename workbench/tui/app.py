@@ -298,10 +298,10 @@ class Workbench(Sessions, TellsEnds, WithActions, AtTerminal, inherit_bindings=F
             self._leave_runs()
 
     def _leave_runs(self) -> None:
-        if self.launches.live is None:
-            self.leave()
-        else:
+        if self.launches.training:
             self.launches.ask_before_leaving()
+        else:
+            self.leave()
 
     def end_soon(self) -> None:
         """End without a question: for a handler of signals, which may run between any two steps of Python."""

@@ -59,6 +59,11 @@ class Launches:
             return None
         return live.narrator.run
 
+    @property
+    def training(self) -> bool:
+        """Whether a run would be lost by leaving."""
+        return self._launcher is not None and self._launcher.training
+
     # Before a run
 
     def begin(self, resolved: "Resolved", parent: str, source: str) -> None:

@@ -91,6 +91,12 @@ class Launcher:
         self.look_now()
         return count
 
+    @property
+    def training(self) -> bool:
+        """Whether there is a run in a thread that is not over."""
+        live = self.live
+        return live is not None and not live.is_over
+
     def left(self) -> bool:
         """Whether something waits that nobody is going to train."""
         try:
