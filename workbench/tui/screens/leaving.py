@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -107,7 +107,8 @@ class LeaveDialog(ModalScreen[Ending | None]):
 
     def _leave_again(self) -> None:
         """There is nothing to ask any more, unless another run has begun."""
-        self.app.call_later(self.app.act_leave)
+        app: Any = self.app
+        app.call_later(app.act_leave)
 
 
 def _behind(launcher: "Launcher") -> str:
