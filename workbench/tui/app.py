@@ -260,7 +260,9 @@ class Workbench(Sessions, TellsEnds, WithActions, AtTerminal, inherit_bindings=F
     def act_palette(self) -> None:
         """Every action by name."""
         if not isinstance(self.screen, CommandPalette):
-            self.push_screen(CommandPalette(id="--command-palette"))
+            self.push_screen(
+                CommandPalette(id="--command-palette", placeholder="an action's name; enter does it, esc closes")
+            )
 
     def act_quit(self) -> None:
         """Out of a dialog, or out of the program."""

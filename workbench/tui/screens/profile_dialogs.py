@@ -26,7 +26,7 @@ class Pick(ModalScreen[str | None]):
     }
     Pick Input, Pick Input:focus { height: 1; border: none; padding: 0; background: $panel; }
     Pick OptionList {
-        height: auto; max-height: 60vh; border: none; padding: 0; background: $surface; text-wrap: nowrap;
+        height: auto; border: none; padding: 0; background: $surface; text-wrap: nowrap;
         text-overflow: ellipsis;
     }
     Pick .hint { color: $text-muted; }
@@ -56,6 +56,10 @@ class Pick(ModalScreen[str | None]):
     def on_mount(self) -> None:
         self.query_one(OptionList).can_focus = False  # the letters go to the line, the arrows here
         self._fill("")
+
+    def on_resize(self) -> None:
+        """As many as there is room for, with the frame and three lines: none of these is ever out of sight."""
+        self.query_one(OptionList).styles.max_height = max(self.size.height - 5, 1)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()

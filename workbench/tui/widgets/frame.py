@@ -56,6 +56,7 @@ class Hints(Widget):
 
     DEFAULT_CSS = """
     Hints { height: 1; dock: bottom; background: $panel; color: $foreground; }
+    .-tiny, .-flat { overflow: hidden; }
     .-tiny > *, .-flat > * { display: none; }
     .-tiny > Hints, .-flat > Hints { display: block; height: 1fr; }
     """
@@ -97,13 +98,14 @@ class Hints(Widget):
         return [*chosen, *(hint[:3] for hint in hints[-1:])]
 
     def _hints(self) -> Iterator[tuple[str, Action, bool]]:
-        typing = is_typing(self)
+        typing = self.app.screen is self.screen and is_typing(self)  # in a dialog one does not type here
         active: dict[str | None, tuple[str, bool]] = {}
         for key, bound in self.screen.active_bindings.items():
             if not (typing and prints(key)):
                 active.setdefault(bound.binding.id, (sign(key), bound.enabled))
         for action in actions_at(self.screen.focused or self.screen):
-            if action.shown and action.id in active:
+            out = typing and action.id.endswith(".out")  # of the line
+            if (action.shown or out) and action.id in active:
                 key, enabled = active[action.id]
                 yield key, action, enabled
 
