@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -194,7 +195,7 @@ async def played(app: Workbench, pilot: Any, scenes: Mapping[str, Asking]) -> As
     """Each scene and its picture, while it is shown; then it is cleared away."""
     for name, scene in scenes.items():
         app.go(scene.mode)
-        await until(pilot, lambda: app.current_mode == scene.mode and ready(app))
+        await until(pilot, partial(ready, app, scene.mode))
         if scene.mode == "runs":
             await pilot.press("home")
         await scene.opens(app, pilot)
@@ -202,16 +203,13 @@ async def played(app: Workbench, pilot: Any, scenes: Mapping[str, Asking]) -> As
         await cleared(app, pilot)
 
 
-def ready(app: Workbench) -> bool:
-    """Whether the screen has read what its keys need."""
+def ready(app: Workbench, mode: str) -> bool:
+    """Whether the screen is there and has read what its keys need."""
     screen: Any = app.screen
-    if app.current_mode == "runs":
-        return bool(screen.board.rows)
-    if app.current_mode == "train":
-        return screen.look is not None
-    if app.current_mode == "profiles":
-        return bool(screen.is_mounted and screen.listed.files)
-    return True
+    if app.current_mode != mode or not screen.is_mounted:
+        return False
+    needs = {"runs": lambda: screen.board.rows, "train": lambda: screen.look, "profiles": lambda: screen.listed.files}
+    return bool(needs.get(mode, lambda: True)())
 
 
 async def there(app: Workbench, pilot: Any, words: str) -> str:

@@ -150,7 +150,10 @@ def test_every_text_has_enough_contrast(theme: str) -> None:
         async with app.run_test(size=(160, 45), notifications=True) as pilot:
             return {name: found async for name, _ in played(app, pilot, LOOKS | SCENES | LAST) if (found := faint(app))}
 
-    assert asyncio.run(look()) == {}
+    found = asyncio.run(look())
+    assert not found, "\n".join(
+        f"{name}: {text}: {value}" for name, texts in found.items() for text, value in texts.items()
+    )
 
 
 def test_states_differ_by_sign_and_by_word_without_a_colour() -> None:

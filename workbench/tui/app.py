@@ -24,7 +24,7 @@ from workbench.tui.launches import Launches
 from workbench.tui.sessions import Sessions
 from workbench.tui.settings import Settings, remember
 from workbench.tui.terminal import Ascii, Gate, wants_ascii
-from workbench.tui.themes import DARK, ON_LIGHT, THEMES
+from workbench.tui.themes import DARK, ON_LIGHT, THEMES, OnLight
 from workbench.tui.torch_loader import TorchLoader
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ class Workbench(Sessions, TellsEnds, WithActions, AtTerminal, inherit_bindings=F
         self._typed_at = time.monotonic()
         self._gates = [Gate(), Ascii(wants_ascii(self.settings.ascii, os.environ))]
         self.ansi_theme_light = ON_LIGHT
+        self._on_light = OnLight()
         for theme in THEMES:
             self.register_theme(theme)
         known = self.settings.theme in self.available_themes
@@ -159,7 +160,8 @@ class Workbench(Sessions, TellsEnds, WithActions, AtTerminal, inherit_bindings=F
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """What every line passes before it goes to the terminal."""
-        return [*super().get_line_filters(), *(gate for gate in self._gates if gate.enabled)]
+        curves = [] if self.current_theme.dark else [self._on_light]
+        return [*super().get_line_filters(), *curves, *(gate for gate in self._gates if gate.enabled)]
 
     async def on_event(self, event: events.Event) -> None:
         """Note when somebody types."""

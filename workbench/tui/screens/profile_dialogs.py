@@ -99,7 +99,7 @@ class Pick(ModalScreen[str | None]):
     def _line(self, value: str, more: str, wide: int) -> Text:
         mark = "●" if value == self._current else " "
         line = Text(f"{mark} {clean(value, 80).ljust(wide)}  ", no_wrap=True, overflow="ellipsis")
-        return line.append(clean(more, 200), "dim")
+        return line.append(clean(more, 200))
 
 
 def _fits(words: str, text: str) -> bool:

@@ -24,7 +24,13 @@ LOOK_SECONDS = 1.0
 class QueueDialog(Dialog[str | None]):
     """Enter on a run that is trained returns its id, so that it can be shown; else None."""
 
-    DEFAULT_CSS = FRAME.format(name="QueueDialog", width="90") + LIST.format(name="QueueDialog")
+    DEFAULT_CSS = (
+        FRAME.format(name="QueueDialog", width="90")
+        + LIST.format(name="QueueDialog")
+        + """
+    QueueDialog OptionList { text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,Q", "out", "out", show=False),
         Binding("K,shift+up", "move(-1)", "earlier", show=False),
@@ -152,4 +158,4 @@ def _line(kind: str, entry: Entry) -> Text:
     what = "goes on" if entry.order.run else "begins"
     why = f"  {entry.why().splitlines()[0]}" if kind == "failed" and entry.why() else ""
     left = "  left by another screen" if kind == "waits" and entry.orphaned else ""
-    return text.append(f"{what}, {where}{left}{why}", "dim")
+    return text.append(f"{what}, {where}{left}{why}")
