@@ -176,8 +176,8 @@ SCENES = {
 }
 
 
-OF_THE_DAY = ("trash", "copy")
-"""Those with an hour or a path of this machine in them."""
+UNSTEADY = ("trash", "copy", "rate")
+"""Those with an hour or a path of this machine in them, or with a chart that is drawn anew for another room."""
 
 
 @pytest.fixture

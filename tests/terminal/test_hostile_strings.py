@@ -93,13 +93,15 @@ ASKING = (
     Surface("a value that is typed", (ESC, "/", "data.root\r", "\r"), "enter takes it"),
     Surface("save as", (ESC, "W"), "enter saves"),
     Surface("a draft that is not saved", (ESC, ESC, "/", "seed\r", "\r", "7\r", ESC, ESC), "not saved"),
-    Surface("deletion of a profile", (END, "\r", "D"), "to the trash?"),
+    Surface("deletion of a profile", (DOWN, "\r", "D"), "to the trash?"),
     Surface("the trash of profiles", ("y", "U"), "fetches a file back"),
     Surface("a profile full of mistakes", (ESC, ESC, "/", "evil\r", "\r"), "problem"),
-    Surface("its text", ("v",), "optim"),
-    Surface("the question whether to stop", (ESC, ESC, "3", "S"), "y yes"),
+    Surface("its text", ("v",), "name ="),
+    Surface("the live run", (ESC, ESC, "3"), "run 3 of 3"),
+    Surface("the question whether to stop", ("S",), "y yes"),
     Surface("figures of a chart", ("n", "f"), "Show in the marked chart"),
-    Surface("confusions", (ESC, "4", "\x1b[H", " ", " ", "c", "\t", "\t"), "true class"),
+    Surface("the table", (ESC, "4"), "3 runs  sort"),
+    Surface("confusions", ("\x1b[H", " ", " ", "c", "\t", "\t"), "true class"),
     Surface("exports of a comparison", ("o",), "Write the comparison"),
     Surface("leaving", (ESC, "\x11"), "is trained in this program"),
     Surface("waiting for the step", ("s",), "leave at once"),
@@ -107,7 +109,7 @@ ASKING = (
 """With a run in the program's own thread, and a queue."""
 
 PRINTING = (
-    ("ps",), ("runs",), ("run", "show", "last"), ("run", "trash"), ("attach", "x" + EVIL.replace("\x00", "")[:200]),
+    ("ps",), ("runs",), ("run", "show", "last"), ("attach", "x" + EVIL.replace("\x00", "")[:200]),
     ("compare", "last", "best"), ("profile", "show", "launchable"),
 )  # fmt: skip
 """Commands that print what runs, queue and profiles say of themselves."""

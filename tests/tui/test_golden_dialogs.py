@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from asking_scenes import OF_THE_DAY, SCENES, nothing_by_the_clock, played
+from asking_scenes import SCENES, UNSTEADY, nothing_by_the_clock, played
 from pictures import GOLDEN, Size, difference, folder, one_place_and_machine, place_of
 
 from workbench.tui.app import Workbench
@@ -13,7 +13,7 @@ from workbench.tui.settings import Settings
 
 __all__ = ["folder", "nothing_by_the_clock", "one_place_and_machine"]
 
-PICTURED = tuple(name for name in SCENES if name not in OF_THE_DAY)
+PICTURED = tuple(name for name in SCENES if name not in UNSTEADY)
 SIZES = ((80, 24), (60, 16))
 TINY = (20, 5)
 IN_TINY = ("launch", "queue", "leave", "help", "palette", "columns", "filter", "choice")
