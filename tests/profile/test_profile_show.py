@@ -112,6 +112,15 @@ def test_the_schema_carries_the_texts_of_the_fields():
 TAPLO = shutil.which("taplo") or shutil.which("taplo", path=str(Path(sys.executable).parent))
 
 
+def test_what_could_steer_a_terminal_is_shown_as_an_escape_and_reads_back_the_same(folder):
+    hostile = "[/b]\x1b]52;c;x\x07\x9b2J\u202e\u2028x\x85\u200b\r\n"
+    Path("x.toml").write_text(dump(Profile(model=Model(options={hostile: hostile}), data=Data(root=hostile))))
+    shown = show(load("x", environ={}))
+    assert all(character.isprintable() or character == "\n" for character in shown)
+    assert tomllib.loads(shown)["data"]["root"] == hostile
+    assert tomllib.loads(shown)["model"]["options"] == {hostile: hostile}
+
+
 @pytest.mark.skipif(TAPLO is None, reason="taplo is not installed: the schema is not tried in an editor's checker")
 def test_taplo_accepts_good_profiles_and_flags_wrong_ones(folder):
     Path("profile.schema.json").write_text(schema_json())

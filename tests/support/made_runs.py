@@ -5,6 +5,7 @@
 All is written by the trainer's own `RunWriter`. Figures that are not given fall or rise as they do in a training.
 """
 
+import json
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -72,6 +73,21 @@ def make_run(
     if tags or note:
         change_user(run.path, lambda _: User(tuple(tags), note))
     return run.path
+
+
+def evaluate(run: Path, name: str, counts: list[list[int]], classes: list[str] | None = None, **more: Any) -> Path:
+    """A report as `cnn-workbench evaluate` writes it, as far as the screen reads it."""
+    names = classes or [str(place) for place in range(len(counts))]
+    right, total = sum(row[place] for place, row in enumerate(counts)), sum(map(sum, counts))
+    report = {
+        "schema": 1, "run": run.name, "weights": {"kind": "best", "epoch": 2}, "images": total, "top1": right / total,
+        "classes": [{"class": name, "images": sum(row)} for name, row in zip(names, counts, strict=True)],
+        "confusion": counts, **more,
+    }  # fmt: skip
+    path = run / "evaluation" / name / "report.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report))
+    return path
 
 
 class LiveRun:

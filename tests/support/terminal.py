@@ -105,6 +105,11 @@ class Terminal:
         self.process.wait()
         self.close()
 
+    def listen_until_something(self, seconds: float) -> None:
+        """Take in the first of what comes, if anything does."""
+        if select([self.controller], [], [], seconds)[0]:
+            self.read()
+
     def settle(self, quiet: float = 0.25, seconds: float = 3.0) -> None:
         """Take in what there is until nothing has come for a moment, or a live screen has gone on for so long."""
         end = time.monotonic() + seconds

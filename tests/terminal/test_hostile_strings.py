@@ -5,16 +5,19 @@ Read off a real pseudo-terminal: what arrives there is searched byte by byte. A 
 
 import json
 import os
+import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import tomli_w
-from made_runs import LiveRun, make_run
-from terminal import Terminal
+from made_runs import LiveRun, evaluate, make_run
+from terminal import CHECKOUT, Terminal
 
+from workbench.launch.orders import Order
+from workbench.launch.queue import Queue
 from workbench.runs import trash
 
 SEQUENCES = {
@@ -76,6 +79,41 @@ SURFACES = (
     Surface("keys that differ", ("\t",), "differ"),
 )
 
+ASKING = (
+    Surface("what the last session left", (), "were away"),
+    Surface("the name that a profile begins with", ("2", "/", "launchable\r"), "▸   launchable"),
+    Surface("the review", ("G",), "enter launch"),
+    Surface("seeds", ("s",), "one run for each"),
+    Surface("the queue", (ESC, ESC, "Q"), "J K later"),
+    Surface("why it failed", (END, "\r"), "nowhere"),
+    Surface("out of the queue", (UP, "D"), "queue?"),
+    Surface("the form", ("n", ESC, "\r"), "quick"),
+    Surface("the text of the file", ("v",), "extends"),
+    Surface("what a form may extend", (ESC, "e"), "enter takes it"),
+    Surface("a value that is typed", (ESC, "/", "data.root\r", "\r"), "enter takes it"),
+    Surface("save as", (ESC, "W"), "enter saves"),
+    Surface("a draft that is not saved", (ESC, ESC, "/", "seed\r", "\r", "7\r", ESC, ESC), "not saved"),
+    Surface("deletion of a profile", (DOWN, "\r", "D"), "to the trash?"),
+    Surface("the trash of profiles", ("y", "U"), "fetches a file back"),
+    Surface("a profile full of mistakes", (ESC, ESC, "/", "evil\r", "\r"), "problem"),
+    Surface("its text", ("v",), "name ="),
+    Surface("the live run", (ESC, ESC, "3"), "run 3 of 3"),
+    Surface("the question whether to stop", ("S",), "y yes"),
+    Surface("figures of a chart", ("n", "f"), "Show in the marked chart"),
+    Surface("the table", (ESC, "4"), "3 runs  sort"),
+    Surface("confusions", ("\x1b[H", " ", " ", "c", "\t", "\t"), "true class"),
+    Surface("exports of a comparison", ("o",), "Write the comparison"),
+    Surface("leaving", (ESC, "\x11"), "is trained in this program"),
+    Surface("waiting for the step", ("s",), "leave at once"),
+)
+"""With a run in the program's own thread, and a queue."""
+
+PRINTING = (
+    ("ps",), ("runs",), ("run", "show", "last"), ("attach", "x" + EVIL.replace("\x00", "")[:200]),
+    ("compare", "last", "best"), ("profile", "show", "launchable"),
+)  # fmt: skip
+"""Commands that print what runs, queue and profiles say of themselves."""
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
@@ -116,25 +154,93 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     live.end()
 
 
+@pytest.fixture
+def asked(folder: Path) -> Path:
+    """A queue, a profile that can be launched, evaluations and a last session besides; no mistake in the settings."""
+    queue = Queue(folder)
+    for label in ("broken", "waits", "elsewhere"):
+        queue.add(Order(profile="x = 1\n", label=label, way="detached"))
+    failed = queue.take("detached")
+    assert failed is not None
+    queue.done(failed, f"nowhere {EVIL}\n{EVIL}")
+    here = socket.gethostname()
+    for entry, host in zip((*queue.failed(), *queue.waiting()), (here, here, EVIL), strict=True):
+        order = entry.path / "order.json"
+        order.write_text(json.dumps(json.loads(order.read_text()) | {"label": EVIL, "host": host, "parent": EVIL}))
+    written = {"extends": "quick", "model": {"arch": f"{EVIL}:x", "options": {EVIL: EVIL}, "pretrained": EVIL},
+               "data": {"dataset": "folder", "root": EVIL}}  # fmt: skip
+    (folder.parent / "profiles" / "launchable.toml").write_text(tomli_w.dumps(written))
+    runs = [path for path in sorted(folder.iterdir()) if (path / "run.json").exists()]
+    for run in runs:
+        evaluate(run, f"x{MARKUP.replace('/', '')}{SEQUENCES['clipboard']}", [[9, 1], [2, 8]], [EVIL, EVIL])
+    place = Path(os.environ["XDG_CONFIG_HOME"]) / "cnn-workbench"
+    (place / "settings.toml").write_text('line = "fast"\n')
+    stood = {str(run.absolute()): {"epoch": -1, "best": None, "time": 1.0} for run in runs}
+    (place / "last.json").write_text(
+        json.dumps({"away": stood, "rescued": {"path": EVIL}, "models": {"network": EVIL}})
+    )
+    (folder.parent / "label").write_text(EVIL)
+    return folder
+
+
+def see(terminal: Terminal, surfaces: Sequence[Surface]) -> None:
+    """Go from one to the next, and search what arrives at each."""
+    for surface in surfaces:
+        for keys in surface.keys:
+            os.write(terminal.controller, keys.encode())
+            terminal.listen_until_something(1.0)  # the machine may be busy
+            terminal.settle()  # an escape with a key right behind it is another key, and focus moves in its time
+        terminal.wait_for(surface.words, seconds=20)
+        terminal.listen(0.2)
+        found = [bytes_ for bytes_ in FORBIDDEN if bytes_ in terminal.raw]
+        assert not found, f"{surface.name}: {found}"
+        assert terminal.process.poll() is None, surface.name
+
+
 def test_nothing_hostile_reaches_the_terminal_from_any_surface(folder: Path) -> None:
     terminal = Terminal([sys.executable, "-m", "workbench", "--runs", str(folder)], folder.parent, 100, 30)
     try:
         terminal.wait_for("76 networks")
-        for surface in SURFACES:
-            for keys in surface.keys:
-                os.write(terminal.controller, keys.encode())
-                terminal.settle()  # an escape with a key right behind it is another key, and focus moves in its time
-            terminal.wait_for(surface.words, seconds=20)
-            terminal.listen(0.2)
-            found = [bytes_ for bytes_ in FORBIDDEN if bytes_ in terminal.raw]
-            assert not found, f"{surface.name}: {found}"
-            assert terminal.process.poll() is None, surface.name
+        see(terminal, SURFACES)
         assert MARKUP[:6] in terminal.said, "the hostile strings were never shown"
         assert "hacked" not in terminal.screen.title + terminal.screen.icon_name
         os.write(terminal.controller, b"\x11")
         while terminal.read():
             pass
         assert terminal.process.wait(timeout=20) == 0
+        assert b"Traceback" not in terminal.raw
+    finally:
+        terminal.end()
+
+
+def test_nor_from_anything_that_asks(asked: Path) -> None:
+    support = str(Path(__file__).parents[1] / "support")
+    command = [sys.executable, "-m", "busy_app", str(asked), str(asked.parent / "label")]
+    terminal = Terminal(command, asked.parent, 100, 30, {"PYTHONPATH": os.pathsep.join((str(CHECKOUT), support))})
+    try:
+        terminal.wait_for("76 networks")
+        see(terminal, ASKING)
+        assert MARKUP[:6] in terminal.said, "the hostile strings were never shown"
+        assert "hacked" not in terminal.screen.title + terminal.screen.icon_name
+        os.write(terminal.controller, b"q")
+        while terminal.read():
+            pass
+        assert terminal.process.wait(timeout=20) == 0
+        assert b"Traceback" not in terminal.raw
+    finally:
+        terminal.end()
+
+
+@pytest.mark.parametrize("words", PRINTING, ids=lambda words: " ".join(words)[:16])
+def test_nor_from_a_command_that_prints(asked: Path, words: tuple[str, ...]) -> None:
+    place = () if words[0] == "profile" else ("--runs", str(asked))
+    terminal = Terminal([sys.executable, "-m", "workbench", *words, *place], asked.parent, 100, 30)
+    try:
+        while terminal.read():
+            pass
+        assert terminal.process.wait(timeout=20) in (0, 2)
+        assert [bytes_ for bytes_ in FORBIDDEN if bytes_ in terminal.raw] == []
+        assert MARKUP[:6] in terminal.said, "the hostile strings were never shown"
         assert b"Traceback" not in terminal.raw
     finally:
         terminal.end()

@@ -1,7 +1,6 @@
 """The Compare screen, driven by keys, on runs as a trainer leaves them and on ones that grow meanwhile."""
 
 import asyncio
-import json
 import re
 import shutil
 from collections.abc import Awaitable, Callable, Iterator
@@ -10,7 +9,7 @@ from typing import Any
 
 import driving
 import pytest
-from made_runs import LiveRun, make_run
+from made_runs import LiveRun, evaluate, make_run
 
 from workbench.base.plot import canvas
 from workbench.runs.evaluations import EvaluationReader
@@ -88,21 +87,6 @@ def live(tmp_path: Path) -> Iterator[LiveRun]:
     run = LiveRun(tmp_path)
     yield run
     run.end()
-
-
-def evaluate(run: Path, name: str, counts: list[list[int]], classes: list[str] | None = None, **more: Any) -> Path:
-    """A report as `cnn-workbench evaluate` writes it, as far as the screen reads it."""
-    names = classes or [str(place) for place in range(len(counts))]
-    right, total = sum(row[place] for place, row in enumerate(counts)), sum(map(sum, counts))
-    report = {
-        "schema": 1, "run": run.name, "weights": {"kind": "best", "epoch": 2}, "images": total, "top1": right / total,
-        "classes": [{"class": name, "images": sum(row)} for name, row in zip(names, counts, strict=True)],
-        "confusion": counts, **more,
-    }  # fmt: skip
-    path = run / "evaluation" / name / "report.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report))
-    return path
 
 
 @pytest.mark.parametrize("size", [(80, 24), (100, 30), (160, 45), (60, 16), (20, 5)], ids=str)

@@ -32,7 +32,7 @@ def check(name: str | Path, *, options: Layer | None = None, environ: Mapping[st
 
 def show(resolved: Resolved) -> str:
     """The resolved profile as valid TOML; behind each value a comment says where it came from."""
-    text = dump(resolved.profile).splitlines()
+    text = [_escaped(line) for line in dump(resolved.profile).split("\n")][:-1]
     keys = {line: ".".join(str(part) for part in path) for path, line in key_lines("\n".join(text)).items()}
     column = max((len(line) for line in text if len(line) <= WIDEST), default=0)
     rows = []
@@ -43,6 +43,11 @@ def show(resolved: Resolved) -> str:
             line = f"{line:<{column}}  # {origin}"
         rows.append(line)
     return "\n".join(rows) + "\n"
+
+
+def _escaped(line: str) -> str:
+    """A line of TOML with what could steer a terminal, which only strings can hold, as TOML's own escapes."""
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in line)
 
 
 def schema_json() -> str:

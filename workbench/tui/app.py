@@ -25,7 +25,7 @@ from workbench.tui.launches import Launches
 from workbench.tui.sessions import Sessions
 from workbench.tui.settings import Settings, remember
 from workbench.tui.terminal import Ascii, Gate, wants_ascii
-from workbench.tui.themes import DARK, ON_LIGHT, THEMES
+from workbench.tui.themes import DARK, ON_LIGHT, THEMES, OnLight
 from workbench.tui.torch_loader import TorchLoader
 
 if TYPE_CHECKING:
@@ -125,6 +125,7 @@ class Workbench(Sessions, TellsEnds, WithActions, AtTerminal, inherit_bindings=F
         self._typed_at = time.monotonic()
         self._gates = [Gate(), Ascii(wants_ascii(self.settings.ascii, os.environ))]
         self.ansi_theme_light = ON_LIGHT
+        self._on_light = OnLight()
         for theme in THEMES:
             self.register_theme(theme)
         wanted, known = self.settings.theme, self.available_themes
@@ -165,7 +166,8 @@ class Workbench(Sessions, TellsEnds, WithActions, AtTerminal, inherit_bindings=F
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """What every line passes before it goes to the terminal."""
-        return [*super().get_line_filters(), *(gate for gate in self._gates if gate.enabled)]
+        curves = [] if self.current_theme.dark else [self._on_light]
+        return [*super().get_line_filters(), *curves, *(gate for gate in self._gates if gate.enabled)]
 
     async def on_event(self, event: events.Event) -> None:
         """Note when somebody types; keys that come with an enter in a line wait for what it does."""
@@ -270,7 +272,9 @@ class Workbench(Sessions, TellsEnds, WithActions, AtTerminal, inherit_bindings=F
     def act_palette(self) -> None:
         """Every action by name."""
         if not isinstance(self.screen, CommandPalette):
-            self.push_screen(CommandPalette(id="--command-palette"))
+            self.push_screen(
+                CommandPalette(id="--command-palette", placeholder="an action's name; enter does it, esc closes")
+            )
 
     def act_quit(self) -> None:
         """Out of a dialog, or out of the program."""

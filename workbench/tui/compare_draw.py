@@ -34,8 +34,8 @@ from workbench.tui.widgets.chart_view import (
     x_scale,
 )
 
-RUN_COLORS = (*COLORS, 94)
-"""Of the 256; the eighth is a brown."""
+RUN_COLORS = (*COLORS, 137)
+"""Of the 256, for a dark ground; the eighth is a brown. `themes.OnLight` has them for a light one."""
 PATTERNS = ((1, 0), (4, 2), (1, 1), (2, 2), (3, 1, 1, 1), (1, 3), (2, 1), (5, 3))
 """Columns drawn and left out in turn; the first six of each differ from those of all others."""
 SHADES = "░:',"

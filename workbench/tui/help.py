@@ -48,7 +48,7 @@ class HelpScreen(ModalScreen[None]):
         """A line to type in, and the table."""
         with VerticalScroll(can_focus=False) as pane:
             pane.border_title = "keys"
-            pane.border_subtitle = "type to filter, esc closes"
+            pane.border_subtitle = "type to filter, ↑↓ scroll, esc closes"
             yield Line(placeholder="filter", select_on_focus=False, compact=True)
             yield Static(self._table(""))
 

@@ -1,6 +1,13 @@
 """Three sets of colours. None carries a meaning alone: states have a sign and a word, series a line style."""
 
+from functools import lru_cache
+
+from rich.color import Color
+from rich.segment import Segment
+from rich.style import Style
 from rich.terminal_theme import TerminalTheme
+from textual.color import Color as Ground
+from textual.filter import LineFilter
 from textual.theme import Theme
 
 DARK = Theme(
@@ -24,3 +31,22 @@ ON_LIGHT = TerminalTheme(
     [(88, 88, 88), (160, 0, 0), (45, 94, 40), (120, 80, 0), (0, 80, 140), (110, 30, 130), (0, 95, 125), (28, 28, 28)],
 )  # fmt: skip
 """The sixteen colours of pages that are printed on terminals too, dark enough for a light ground."""
+
+DARKER = {
+    (0, 175, 255): 25, (255, 135, 0): 130, (215, 95, 215): 127, (0, 175, 95): 29, (255, 0, 0): 160, (175, 175, 0): 58,
+    (135, 135, 175): 60, (175, 135, 95): 94,
+}  # fmt: skip
+"""The colours of curves (`compare_draw.RUN_COLORS`), and those of the 256 that stand for them on a light ground."""
+
+
+class OnLight(LineFilter):
+    """Curves and what belongs to them in colours that a light ground lets one see."""
+
+    def apply(self, segments: list[Segment], background: Ground) -> list[Segment]:
+        return [Segment(segment.text, _darker(segment.style), segment.control) for segment in segments]
+
+
+@lru_cache(1024)
+def _darker(style: Style | None) -> Style | None:
+    number = DARKER.get(style.color.get_truecolor()) if style is not None and style.color is not None else None
+    return style if number is None or style is None else style + Style(color=Color.from_ansi(number))

@@ -7,16 +7,15 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
+from textual.containers import Vertical
 from textual.widgets import Input, Static
 
 from workbench.launch.orders import Way, read_seeds
-from workbench.tui.screens.runs_dialogs import FRAME, Prompt
+from workbench.tui.screens.runs_dialogs import FRAME, SCROLLING, Dialog, Prompt
 
 WAYS: dict[Way, str] = {
-    "thread": "in this program: quitting asks what becomes of it",
-    "detached": "its own process, which goes on when this program ends",
+    "thread": "in this program; quitting asks",
+    "detached": "a process of its own; quit any time",
 }
 MOST_EPOCHS = 1_000_000
 
@@ -48,12 +47,14 @@ class Choice:
     epochs: int = 0
 
 
-class LaunchDialog(ModalScreen[Choice | None]):
+class LaunchDialog(Dialog[Choice | None]):
     """Enter launches; None where nothing is launched."""
 
     DEFAULT_CSS = (
         FRAME.format(name="LaunchDialog", width="90")
-        + "LaunchDialog VerticalScroll { height: auto; max-height: 60vh; }"
+        + """
+    LaunchDialog #launch-choice { dock: bottom; height: auto; background: $surface; }
+    """
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,G", "launch", "launch", show=False),
@@ -63,6 +64,7 @@ class LaunchDialog(ModalScreen[Choice | None]):
         Binding("e", "epochs", "epochs", show=False),
         Binding("escape", "out", "out", show=False),
         Binding("q", "out", "out", show=False),
+        *SCROLLING,
     ]
     AUTO_FOCUS = ""
 
@@ -70,18 +72,18 @@ class LaunchDialog(ModalScreen[Choice | None]):
         super().__init__()
         self.plan = plan
         self.choice = Choice(way, epochs=(plan.epochs or 0) * 2 if plan.needs_epochs else 0)
-        self._chosen = Static()
+        self._chosen, self._hint = Static(), Static(classes="hint")
         self._show()
 
     def compose(self) -> ComposeResult:
         """What will be trained, and below what can be chosen."""
         with Vertical():
             yield Static(Text(self.plan.title, style="bold", no_wrap=True, overflow="ellipsis"))
-            with VerticalScroll(can_focus=False):
-                yield Static(_table(self.plan.lines))
-            yield self._chosen
-            yield Prompt()
-            yield Static(Text(self._keys()), id="launch-keys", classes="hint")
+            yield Static(_table(self.plan.lines))
+            with Vertical(id="launch-choice"):
+                yield self._chosen
+                yield Prompt()
+                yield self._hint
 
     @property
     def typing(self) -> bool:
@@ -129,7 +131,7 @@ class LaunchDialog(ModalScreen[Choice | None]):
         prompt = self.query_one(Prompt)
         prompt.ask(what, hint, text)
         prompt.query_one(Input).select_all()
-        self.query_one("#launch-keys", Static).update(Text(f"{hint}   enter takes it   esc out"))
+        self._hint.update(Text(f"{what}: {hint}\nenter takes it   esc leaves it as it was"))
 
     def action_out(self) -> None:
         """One step out: of the line, of the dialog."""
@@ -161,8 +163,8 @@ class LaunchDialog(ModalScreen[Choice | None]):
 
     def _close_prompt(self) -> None:
         self.query_one(Prompt).close()
+        self._hint.update(Text(self._keys()))
         self.set_focus(None)
-        self.query_one("#launch-keys", Static).update(Text(self._keys()))
 
     def _choose(self, choice: Choice) -> None:
         self.choice = choice
@@ -183,13 +185,14 @@ class LaunchDialog(ModalScreen[Choice | None]):
             runs = f"{plan.before} run{'' if plan.before == 1 else 's'}"
             lines.append(("start", f"at once, beside {runs}" if choice.now else f"when its turn comes, after {runs}"))
         self._chosen.update(_table(lines))
+        self._hint.update(Text(self._keys()))
 
     def _keys(self) -> str:
-        plan = self.plan
-        keys = ["enter launch", "d thread or detached"]
+        plan, detached = self.plan, self.choice.way == "detached"
+        keys = ["enter launch", "d thread" if detached else "d detached"]
         keys += ["s seeds"] if plan.seed is not None else []
         keys += ["e epochs"] if plan.epochs is not None else []
-        keys += ["n now or in turn"] if plan.before else []
+        keys += ["n in turn" if self.choice.now else "n at once"] if plan.before and detached else []
         return "   ".join([*keys, "esc out"])
 
 

@@ -54,7 +54,7 @@ class LeaveDialog(ModalScreen[Ending | None]):
             yield Static(Text(f"{self._label} is trained in this program.", style="bold"))
             yield Static(
                 Text(
-                    "\nh    hand it over to a process of its own, and quit: it goes on"
+                    "\nh    hand it over, and quit: another process goes on"
                     "\ns    stop and save, and quit: it can be resumed"
                     "\nesc  stay" + _behind(self._launcher)
                 ),

@@ -99,9 +99,9 @@ class Pick(ModalScreen[str | None]):
         line.display = bool(mistake)
 
     def on_resize(self) -> None:
-        """The list is as high as it has lines, and leaves room: an `auto` height counts the lines beyond its greatest
-        height for those of the frame."""
-        self.query_one(OptionList).styles.height = min(len(self.shown), max(3, self.app.size.height * 3 // 5))
+        """As many lines as there are and have room, with the frame and what is always in sight: an `auto` height counts
+        the lines beyond its greatest height for those of the frame."""
+        self.query_one(OptionList).styles.height = min(len(self.shown), max(3, self.app.size.height - 8))
 
     def _fill(self, words: str) -> None:
         self._say("")
@@ -119,7 +119,7 @@ class Pick(ModalScreen[str | None]):
     def _line(self, value: str, more: str, wide: int) -> Text:
         mark = "●" if value == self._current else " "
         line = Text(f"{mark} {clean(value, 80).ljust(wide)}  ", no_wrap=True, overflow="ellipsis")
-        return line.append(clean(more, 200), "dim")
+        return line.append(clean(more, 200))
 
 
 def _fits(words: str, text: str) -> bool:

@@ -7,14 +7,13 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from workbench.base.errors import UserError
 from workbench.base.text import clean
 from workbench.launch.queue import Entry, run_in
-from workbench.tui.screens.runs_dialogs import FRAME, LIST, Ask
+from workbench.tui.screens.runs_dialogs import FRAME, LIST, Ask, Dialog
 
 if TYPE_CHECKING:
     from workbench.tui.launching import Launcher
@@ -22,10 +21,16 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 1.0
 
 
-class QueueDialog(ModalScreen[str | None]):
+class QueueDialog(Dialog[str | None]):
     """Enter on a run that is trained returns its id, so that it can be shown; else None."""
 
-    DEFAULT_CSS = FRAME.format(name="QueueDialog", width="90") + LIST.format(name="QueueDialog")
+    DEFAULT_CSS = (
+        FRAME.format(name="QueueDialog", width="90")
+        + LIST.format(name="QueueDialog")
+        + """
+    QueueDialog OptionList { text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,Q", "out", "out", show=False),
         Binding("K,shift+up", "move(-1)", "earlier", show=False),
@@ -40,8 +45,8 @@ class QueueDialog(ModalScreen[str | None]):
     def __init__(self, launcher: "Launcher") -> None:
         super().__init__()
         self._launcher = launcher
-        self._entries: list[tuple[str, Entry]] = []
-        self._looked = False
+        self._entries: list[tuple[str, Entry]] | None = None
+        """What is shown: what became of each, and it; None before the first look."""
 
     def compose(self) -> ComposeResult:
         """The list, and what can be done with it."""
@@ -61,10 +66,9 @@ class QueueDialog(ModalScreen[str | None]):
         queue = self._launcher.queue
         found = [("trained", entry) for entry in queue.taken()]
         found += [("waits", entry) for entry in queue.waiting()] + [("failed", entry) for entry in queue.failed()]
-        same = [_seen(kind, entry) for kind, entry in found] == [_seen(kind, entry) for kind, entry in self._entries]
-        if same and self._looked:
+        before = self._entries
+        if before is not None and [_seen(*one) for one in found] == [_seen(*one) for one in before]:
             return
-        self._looked = True
         options = self.query_one(OptionList)
         here = self._here()
         self._entries = found
@@ -75,8 +79,8 @@ class QueueDialog(ModalScreen[str | None]):
             options.highlighted = names.index(here[1].name) if here and here[1].name in names else 0
         self.query_one("#queue-empty").display = not found
         options.display = bool(found)
-        keys = ("J K later, earlier   D take it out   enter show the run   " if found else "") + "esc out"
-        more = "\nt d train what an earlier session left waiting: here, detached" if self._launcher.left() else ""
+        keys = "J K later, earlier   D take it out   enter show   esc out" if found else "esc out"
+        more = "\nt d train what another screen left: here, detached" if self._launcher.left() else ""
         self.query_one("#queue-keys", Static).update(Text(keys + more))
 
     def on_option_list_option_selected(self) -> None:
@@ -90,11 +94,6 @@ class QueueDialog(ModalScreen[str | None]):
             self.dismiss(run)
         elif kind == "failed":
             self.notify(entry.why(), severity="error", markup=False)
-
-    def action_go(self, where: str) -> None:
-        """As the arrows do."""
-        options = self.query_one(OptionList)
-        (options.action_cursor_down if where == "down" else options.action_cursor_up)()
 
     def action_move(self, by: int) -> None:
         """Another place in the queue."""
@@ -137,7 +136,8 @@ class QueueDialog(ModalScreen[str | None]):
 
     def _here(self) -> tuple[str, Entry] | None:
         place = self.query_one(OptionList).highlighted
-        return self._entries[place] if place is not None and place < len(self._entries) else None
+        entries = self._entries or []
+        return entries[place] if place is not None and place < len(entries) else None
 
 
 def _run_of(entry: Entry, launcher: "Launcher") -> str:
@@ -159,4 +159,4 @@ def _line(kind: str, entry: Entry) -> Text:
     what = "goes on" if entry.order.run else "new"
     why = f"  {entry.why().splitlines()[0]}" if kind == "failed" and entry.why() else ""
     left = "  left by another screen" if kind == "waits" and entry.orphaned else ""
-    return text.append(f"{what}, {where}{left}{why}", "dim")
+    return text.append(f"{what}, {where}{left}{why}")

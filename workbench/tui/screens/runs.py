@@ -325,5 +325,6 @@ class RunsScreen(RunsView):
 
 
 def _listed(runs: Sequence[str]) -> list[str]:
-    names = [clean(run_id, 80) for run_id in runs[:MOST_NAMED]]
+    """Those of several: of one the question has the name."""
+    names = [clean(run_id, 80) for run_id in runs[:MOST_NAMED]] if len(runs) > 1 else []
     return [*names, f"and {len(runs) - MOST_NAMED:,} more"] if len(runs) > MOST_NAMED else names

@@ -1,8 +1,9 @@
 """What the Runs screen asks: a question, one of several, columns, a note, a line of text."""
 
+import textwrap
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from rich.text import Text
 from textual import work
@@ -20,17 +21,33 @@ from workbench.runs.user import note_of
 from workbench.tui.actions import Action
 from workbench.tui.widgets.line import Line
 
-_OUT: list[BindingType] = [Binding("escape,q", "out", "out", show=False)]
+Answer = TypeVar("Answer")
+
+_OUT: list[BindingType] = [
+    Binding("escape,q", "out", "out", show=False),
+    Binding("j", "go('down')", "down", show=False),
+    Binding("k", "go('up')", "up", show=False),
+]
+
+SCROLLING: list[BindingType] = [
+    Binding("down,j", "scroll(1)", "down", show=False),
+    Binding("up,k", "scroll(-1)", "up", show=False),
+    Binding("pagedown", "scroll(8)", "page down", show=False),
+    Binding("pageup", "scroll(-8)", "page up", show=False),
+]
+"""Keys of a dialog of lines, which may be more than a low terminal has room for."""
 
 FRAME = """
 {name} {{ align: center middle; }}
 {name} > Vertical {{
     width: {width}; max-width: 100%; height: auto; max-height: 100%; border: round $primary; padding: 0 1;
-    background: $surface;
+    background: $surface; overflow-y: auto;
 }}
-{name} .hint {{ color: $text-muted; margin-top: 1; }}
+{name} .hint {{ color: $text-muted; padding-top: 1; background: $surface; }}
+{name} > Vertical > .hint {{ dock: bottom; }}
 """
-"""Style of a dialog of this name and width: a frame in the middle."""
+"""Style of a dialog of this name and width: a frame in the middle. What it holds scrolls where it is too much; the line
+of keys stays in sight."""
 
 LIST = """
 {name} OptionList {{ height: auto; max-height: 70vh; border: none; padding: 0; background: $surface; }}
@@ -39,13 +56,26 @@ LIST = """
 """Style of a list in a dialog of this name."""
 
 
-class Ask(ModalScreen[bool]):
+class Dialog(ModalScreen[Answer]):
+    """A frame with lines or a list in it."""
+
+    def action_scroll(self, lines: int) -> None:
+        self.query_one(Vertical).scroll_relative(y=lines, animate=False)
+
+    def action_go(self, where: str) -> None:
+        """In the list, as the arrows do."""
+        options = self.query_one(OptionList)
+        (options.action_cursor_down if where == "down" else options.action_cursor_up)()
+
+
+class Ask(Dialog[bool]):
     """A question to which only `y` is a yes. What takes a while to find out is told when it is known."""
 
     DEFAULT_CSS = FRAME.format(name="Ask", width="72")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "yes", show=False),
         Binding("n,escape,q,enter", "answer(False)", "no", show=False),
+        *SCROLLING,
     ]
 
     def __init__(self, question: str, lines: Sequence[str], later: Callable[[], str] | None = None) -> None:
@@ -58,8 +88,10 @@ class Ask(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(Text(self._question, style="bold"))
-            yield Static(Text("\n".join(self._lines)))
-            yield Static(Text(" "), id="ask-later")
+            if self._lines:
+                yield Static(Text("\n".join(self._lines)))
+            if self._later is not None:
+                yield Static(Text(" "), id="ask-later")
             yield Static(Text("y yes   n no"), classes="hint")
 
     def on_mount(self) -> None:
@@ -91,7 +123,7 @@ class Options(OptionList):
     ]
 
 
-class Choose(ModalScreen[str | None]):
+class Choose(Dialog[str | None]):
     """One of several; None where none is chosen."""
 
     DEFAULT_CSS = FRAME.format(name="Choose", width="90") + LIST.format(name="Choose")
@@ -116,7 +148,7 @@ class Choose(ModalScreen[str | None]):
         self.dismiss(None)
 
 
-class ChooseColumns(ModalScreen[tuple[str, ...] | None]):
+class ChooseColumns(Dialog[tuple[str, ...] | None]):
     """A switch for each column; the names of those that are on, in their order. None where nothing is changed."""
 
     DEFAULT_CSS = FRAME.format(name="ChooseColumns", width="60") + LIST.format(name="ChooseColumns")
@@ -171,7 +203,14 @@ class ChooseColumns(ModalScreen[tuple[str, ...] | None]):
 class NoteEditor(ModalScreen[str | None]):
     """A note of several lines; None where it stays as it was."""
 
-    DEFAULT_CSS = FRAME.format(name="NoteEditor", width="90") + "NoteEditor TextArea { height: 10; max-height: 60vh; }"
+    DEFAULT_CSS = (
+        FRAME.format(name="NoteEditor", width="90")
+        + """
+    NoteEditor TextArea, NoteEditor TextArea:focus {
+        height: 10; max-height: 60vh; border: none; padding: 0; background: $panel;
+    }
+    """
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "out", "out", show=False, priority=True),
         Binding("ctrl+s,f2", "keep", "keep", show=False, priority=True),
@@ -215,7 +254,6 @@ class Prompt(Vertical):
         & > Input:focus { border: none; }
         & > #prompt-mistake { height: auto; color: $text-error; display: none; }
         & > #prompt-mistake.-there { display: block; }
-        & > #prompt-mistake.-lines { text-wrap: nowrap; }
     }
     """
 
@@ -256,11 +294,12 @@ class Prompt(Vertical):
         self.screen.set_focus(line)  # at once, unlike `focus`: what is typed ahead is for this line
 
     def wrong(self, message: str) -> None:
-        """Say what is wrong. A single line may wrap; of several the last one points at a place in the one before."""
+        """Say what is wrong. A single line is broken between words; of several the last points into the one before."""
         mistake = self.query_one("#prompt-mistake", Static)
         lines = [clean(line) for line in message.split("\n")]
-        mistake.update(Text("\n".join(lines)))
-        mistake.set_class(len(lines) > 1, "-lines")
+        if len(lines) == 1:
+            lines = textwrap.wrap(lines[0], max(self.size.width or self.screen.size.width - 4, 20))
+        mistake.update(Text("\n".join(lines), no_wrap=True))
         mistake.set_class(bool(message), "-there")
 
     def close(self) -> None:

@@ -59,6 +59,7 @@ class Hints(Widget):
 
     DEFAULT_CSS = """
     Hints { height: 1; dock: bottom; background: $panel; color: $foreground; }
+    .-tiny, .-flat { overflow: hidden; }
     .-tiny > *, .-flat > * { display: none; }
     .-tiny > Hints, .-flat > Hints { display: block; height: 1fr; }
     """

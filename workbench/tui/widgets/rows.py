@@ -148,7 +148,8 @@ class RowList(DrawnLines):
             style = base + self.get_component_rich_style("rows--heading", partial=True)
         text = self._draw_item(self._items[place], max(1, width - LEAD - BAR))
         lead = Segment(("▸" if under else " ").ljust(LEAD), style)
-        segments = [Segment(s.text, style + (s.style or Style.null())) for s in _segments(text, self)]
+        plain = Style(dim=False) if under else Style.null()  # faint on the cursor's colour cannot be read
+        segments = [Segment(s.text, style + (s.style or Style.null()) + plain) for s in _segments(text, self)]
         return Strip([lead, *segments]).adjust_cell_length(width, style)
 
     # Where things are
