@@ -46,7 +46,7 @@ def test_stop(tmp_path: Path) -> None:
     assert events(outcome.run, "stopped")[0]["cause"] == "request"
     answer = wait_for_answer(outcome.run, observer.request, 5)
     assert answer is not None
-    assert (answer.outcome, answer.text) == ("done", "stop at step 3 (epoch 1)")
+    assert (answer.outcome, answer.text) == ("done", "stopping at step 3 (epoch 1)")
 
 
 def test_stop_after_the_epoch_under_way(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_a_bad_state_is_told_with_its_reason(state: str) -> None:
     (alert,) = alerts(replace(WELL, state=state, detail="out of memory"), 101)
     assert alert.kind == state
     assert "out of memory" in alert.text
-    assert ("R goes on with it" in alert.text) == (state != "frozen")
+    assert ("R goes on with it" in alert.text) == (state == "crashed")
 
 
 def test_a_run_that_was_stopped_is_told_how_it_goes_on() -> None:

@@ -1,6 +1,7 @@
 """Launching from the screen: the review, the queue, the news, leaving. The trainer is a scripted one."""
 
 import asyncio
+import shlex
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -283,7 +284,7 @@ def test_leaving_asks_what_becomes_of_the_run(tmp_path: Path, key: str, cause: s
         assert [entry.order.run for entry in Queue(tmp_path).waiting()] == [run, ""]
         assert scripted == [tmp_path]
     else:
-        assert words.endswith(f"--resume {run}")
+        assert words.endswith(f"--resume {run} --runs {shlex.quote(str(tmp_path))}")
         assert [entry.order.label for entry in Queue(tmp_path).waiting()] == ["next"]
         assert scripted == []
 

@@ -17,7 +17,8 @@ from rich.text import Text
 
 from workbench.base.gpu import Gpu
 from workbench.runs.liveness import State
-from workbench.tui.run_lines import chart_title, facts, fitted, head, progress
+from workbench.tui.alerts import Alert
+from workbench.tui.run_lines import alert_lines, chart_title, facts, fitted, head, progress
 from workbench.tui.settings import read_settings
 from workbench.tui.usage import Usage
 from workbench.tui.watching import Drawn, Job, Look, Wanted, Watch
@@ -112,6 +113,18 @@ def test_the_gpu_is_told_as_far_as_it_is_known() -> None:
     assert "gpu  10.0 GB  cpu 809 MB" in line
     assert "°C" not in line
     assert " W" not in line
+
+
+def test_why_a_run_has_failed_is_not_cut_off_at_the_width_of_a_terminal() -> None:
+    why = Alert(
+        "failed", "the run has failed: the training loss or gradient is not finite at step 2 (epoch 1), lr 1e30"
+    )
+    seen = replace(look(), alerts=(why, Alert("nan", "x" * 200)))
+    first, second, third = alert_lines(seen, 80, 3).plain.split("\n")
+    assert f"{first.strip()} {second.strip()}" == f"! {why.text}"
+    assert len(third) == 80
+    assert alert_lines(replace(seen, alerts=()), 80, 3).plain == ""
+    assert alert_lines(replace(seen, alerts=(why,) * 5), 0, 3).plain.endswith("\n")
 
 
 def test_markers_go_round_and_are_a_setting() -> None:

@@ -268,10 +268,12 @@ def test_a_pinned_baseline_shows_differences(root: Path) -> None:
         assert app.lines()[2].startswith("▸Δ")
         assert "+2.00" in app.lines()[1]
         assert "-30.00" in app.lines()[3]
+        assert "× time" in app.text("#runs-notes")  # for which there is no room here
+        assert "_ratio" not in app.text("#runs-notes")
         await one.press("b")
         await one.until(lambda: "Δ test %" not in app.lines()[0])
 
-    told(root, story, (160, 45))
+    told(root, story, (100, 30))
 
 
 def test_marked_runs_get_tags_and_a_wrong_tag_is_told_at_the_line(root: Path) -> None:

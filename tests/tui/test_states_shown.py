@@ -84,7 +84,7 @@ def test_each_state_is_told_truthfully_everywhere(
             assert app.screen.query_one(VirtualTable)
             for state, run in runs.items():
                 app.open_run(run)
-                await see.see(f" {SHAPES[state]} {state}  {run}")
+                await see.see(f" {SHAPES[state]} {state}", f"  {run}  ")
                 assert isinstance(app.screen, TrainScreen)
 
     asyncio.run(look())

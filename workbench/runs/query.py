@@ -85,7 +85,7 @@ class _Compiler:
             if node.operator not in (":", "="):
                 raise QueryError(self.text, node.at, 'has goes with ":", as in has:note,')
             get = self._column(node.value, node.value_at).value
-            return lambda run: get(run) not in (None, "", (), {}, False)
+            return lambda run: (value := get(run)) is not False and value not in (None, "", (), [], {})  # 0 is a figure
         column = self._column(node.field, node.at)
         if node.operator == "!=":
             equal = self._test_of(column, Compare(node.field, "=", node.value, node.literal, node.at, node.value_at))

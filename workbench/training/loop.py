@@ -25,6 +25,7 @@ from workbench.training.desk import Desk, Orders
 from workbench.training.devices import give_freed_memory_back, peak_memory
 from workbench.training.diagnose import first_bad_module
 from workbench.training.distributed import filled
+from workbench.training.eta import time_to_go
 from workbench.training.evaluate import align_statistics, evaluate
 from workbench.training.fit import has_batch_norm
 from workbench.training.graph import GraphedStep, why_not
@@ -43,6 +44,11 @@ from workbench.training.state import State, checkpoint_content, load_checkpoint
 PAUSE_SECONDS = 0.2
 """How often a paused run looks whether it may go on."""
 MOST_ROLLBACKS = 5
+DONE = {
+    "stop": "stopping", "checkpoint": "checkpoint saved", "pause": "paused", "resume": "going on",
+    "lr": "learning rate {factor:g} times the schedule's",
+}  # fmt: skip
+"""What has become of a request, for whoever asked."""
 LEAST_FACTOR = 1e-6
 """People may multiply the learning rate down to this factor of the schedule's, and up to its inverse."""
 HOPELESS_STEPS = 50
@@ -240,7 +246,8 @@ class Trainer:
                 return self.desk.answer(request, "refused", f"the factor would become {factor_now:g}")
             self.state.lr_factor = factor_now
             self.run.event("lr", step=step, epoch=epoch, factor=self.state.lr_factor, by=request.by)
-        return self.desk.answer(request, "done", f"{request.kind} at step {step} (epoch {epoch})")
+        done = DONE[request.kind].format(factor=self.state.lr_factor)
+        return self.desk.answer(request, "done", f"{done} at step {step} (epoch {epoch})")
 
     def stop_after_epoch(self, request: Request) -> None:
         """Stop at the end of the epoch under way; between two epochs that is now."""
@@ -551,14 +558,9 @@ class Trainer:
 
     def eta(self) -> float | None:
         """Seconds to the end: the steps left at the average speed, the evaluations left at the last one's time."""
-        speed = self.images_per_second()
-        if speed is None:
-            return None
-        size, state = self.job.dataset.train.size, self.state
-        images_left = (
-            size * (self.profile.train.epochs - state.epoch) - size * state.step_in_epoch / self.steps_per_epoch
-        )
-        return images_left / speed + self.evaluation_seconds * (self.profile.train.epochs - state.epoch)
+        state, epochs = self.state, self.profile.train.epochs - self.state.epoch
+        images = self.job.dataset.train.size * (epochs - state.step_in_epoch / self.steps_per_epoch)
+        return time_to_go(images, self.images_per_second(), epochs, self.evaluation_seconds)
 
     def snapshot(self, phase: Any, done: int, total: int) -> Snapshot:
         """Where the run is, for the observer: `done` of `total` steps or batches of the phase."""

@@ -80,7 +80,8 @@ def alerts(seen: Seen, now: float) -> list[Alert]:
 
 def _ended_badly(seen: Seen) -> Iterator[Alert]:
     if seen.state in ("failed", "crashed"):
-        yield Alert(seen.state, f"the run has {seen.state}{_because(seen.detail)}; {GOES_ON}")
+        on = f"; {GOES_ON}" if seen.state == "crashed" else ""  # what failed would fail again
+        yield Alert(seen.state, f"the run has {seen.state}{_because(seen.detail)}{on}")
     elif seen.state in ("stopped", "preempted"):
         yield Alert("over", f"it was {seen.state} before its end; {GOES_ON}", serious=False)
     elif seen.state == "unknown":

@@ -207,5 +207,7 @@ class Launches:
             return words
         if live.outcome is not None and live.outcome.state in ("finished", "failed"):
             return f"{live.run_id} has {live.outcome.state}"
+        from workbench.tui.steering import resume_command
+
         how = "is saved" if live.outcome is not None else "was not waited for: it goes back to its last checkpoint"
-        return f"{live.run_id} {how}; it goes on with: cnn-workbench --headless --resume {live.run_id}"
+        return f"{live.run_id} {how}; it goes on with: {resume_command(Path(self._app.root) / live.run_id)}"

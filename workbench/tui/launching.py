@@ -179,7 +179,7 @@ class Launcher:
             return
         self._turn, self._entry, self._said, self._woken = turn, entry, "", None
         self.live = ThreadedRun(entry.order, self.root, entry.profile, lambda run: self._wake.set(), entry.output)
-        self._tell(News("starting", f"{entry.order.label}: loading torch"))
+        self._tell(News("starting", f"loading torch for {entry.order.label}"))
         self.live.start()
 
     def _wake_a_worker(self) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import re
+import textwrap
 from collections.abc import Sequence
 
 from rich.style import Style
@@ -137,11 +138,12 @@ def _of_machine(usage: Usage | None) -> list[tuple[int, str]]:
 
 
 def alert_lines(look: Look, width: int, most: int) -> Text:
-    """One line each: `!` for what is serious, `i` for the rest."""
-    lines = [f" {'!' if alert.serious else 'i'} {clean(alert.text, 300)}"[:width] for alert in look.alerts]
+    """One line each: `!` for what is serious, `i` for the rest. The gravest comes first and may take a second line."""
+    lines = [f" {'!' if alert.serious else 'i'} {clean(alert.text, 300)}" for alert in look.alerts]
     if len(lines) > most:
         lines[most - 1 :] = [f" … and {len(lines) - most + 1} more"]
-    return Text("\n".join(lines), no_wrap=True)
+    first = textwrap.wrap(lines[0].strip(), max(width - 1, 8), subsequent_indent="  ")[:2] if lines else []
+    return Text("\n".join([*(f" {line}" for line in first), *(line[:width] for line in lines[1:])]), no_wrap=True)
 
 
 def chart_title(drawn: Drawn, view: View, width: int, *, focused: bool) -> Text:

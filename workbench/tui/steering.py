@@ -1,5 +1,6 @@
 """Asking a live run for something and saying what became of it: what `cnn-workbench run stop` does, for a screen."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,12 @@ def refusal(state: State, kind: str) -> str:
     if kind == "resume" and state.name != "paused":
         return "the run is not paused"
     return ""
+
+
+def resume_command(run: Path) -> str:
+    """What goes on with a run from a shell: with the folder of the runs, where that is not the usual one."""
+    runs = "" if str(run.parent) == "runs" else f" --runs {shlex.quote(clean(str(run.parent), 300))}"
+    return f"cnn-workbench --headless --resume {run.name}{runs}"
 
 
 def in_words(kind: str) -> str:

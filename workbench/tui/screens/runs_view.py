@@ -255,6 +255,8 @@ class RunsView(WithActions, Screen[None]):
         status = "  ".join(filter(None, [*shown, count, f"sort {order}", marked]))
         self.query_one(TopLine).status = clean(status, 300)
         gone = self.query_one(VirtualTable).gone if board.rows else ()
+        told = {column.name: column.title for column in board.columns if column.name.endswith(("_diff", "_ratio"))}
+        gone = tuple(told.get(name, name) for name in gone)  # nobody types the names of differences
         notes = [*board.notes, *([f"too narrow for {', '.join(gone)}"] if gone else [])]
         self._put("#runs-notes", Text(clean("; ".join(notes), 500), no_wrap=True, overflow="ellipsis"))
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from textual.message import Message
 
-from workbench.base.text import clean
 from workbench.tui.screens.live import LiveScreen
 from workbench.tui.screens.runs_dialogs import Ask, Prompt
-from workbench.tui.steering import Told, factor_of, in_words, refusal, steer
+from workbench.tui.steering import Told, factor_of, in_words, refusal, resume_command, steer
 from workbench.tui.watching import Job, Look, Nothing
 
 ACTING = ("train.end", "train.stop", "train.save", "train.pause", "train.rate")
@@ -55,8 +54,7 @@ class Steering(LiveScreen[Job, Look | Nothing]):
     def _ask_to_stop(self, kind: str, question: str, consequence: str) -> None:
         if self._may_ask(kind) and self.look is not None:
             path, run = self.look.path, self.look.run
-            elsewhere = "" if str(path.parent) == "runs" else f" --runs {clean(str(path.parent), 300)}"
-            lines = (consequence, f"cnn-workbench --headless --resume {run}{elsewhere}")
+            lines = (consequence, resume_command(path))
             self.app.push_screen(Ask(question.format(run=run), lines), lambda yes: self._steer_if(yes, path, kind))
 
     def _steer_if(self, yes: bool | None, path: Path, kind: str) -> None:
