@@ -313,7 +313,7 @@ class ModelsScreen(WithActions, Screen[None]):
         elif found is not None:
             self.pane.show_note(f"{found}\n\n+ - i: another image size")
         else:
-            self.pane.show_note("walking" if self.torch.ready.is_set() else "loading torch")
+            self.pane.show_note("walking through the layers" if self.torch.ready.is_set() else "loading torch")
             if not self._walking:  # one at a time; the newest wish is looked up when this one is done
                 self._walking = True
                 threading.Thread(target=self._do_walk, args=wanted, name="shape walk", daemon=True).start()
