@@ -143,6 +143,7 @@ class GoogLeNet(nn.Module):
                     nn.init.constant_(module.bias, 0.2 if isinstance(module, nn.Conv2d) else 0.0)
 
     def forward(self, x: Tensor) -> Tensor | Outputs:  # shapes for 224 px
+        """(N, in_channels, H, W) -> logits (N, num_classes); while it trains with auxiliary heads, theirs besides."""
         x = self.norm1(self.maxpool1(self.conv1(x)))  # (N, 64, 56, 56)
         x = self.norm2(self.conv3(self.conv2(x)))  # (N, 192, 56, 56)
         x = self.maxpool2(x)  # (N, 192, 28, 28)

@@ -235,6 +235,7 @@ class InceptionV3(nn.Module):
                     nn.init.zeros_(module.bias)
 
     def forward(self, x: Tensor) -> Tensor | Outputs:  # shapes for 299 px
+        """(N, in_channels, H, W) -> logits (N, num_classes); while it trains with auxiliary heads, theirs besides."""
         x = self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x))  # (N, 32, 147, 147)
         x = F.max_pool2d(self.Conv2d_2b_3x3(x), 3, stride=2)  # (N, 64, 73, 73)
         x = self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(x))  # (N, 192, 71, 71)

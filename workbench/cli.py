@@ -10,7 +10,7 @@ import sys
 from importlib import import_module
 
 import workbench
-from workbench.base import ranks
+from workbench.base import exits, ranks
 from workbench.base.text import clean
 from workbench.commands.parsing import add_runs, make_parser, parse, positive, runs_root
 
@@ -82,7 +82,7 @@ def _run(arguments: list[str]) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # nothing may complain on the way out
         return 0
     except KeyboardInterrupt:
-        return 130
+        return exits.INTERRUPTED
     except Exception as error:
         if not hasattr(error, "exit_code"):
             raise

@@ -17,10 +17,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
-from workbench.base import ranks
+from workbench.base import exits, ranks
 from workbench.base.text import clean
 from workbench.profile import Layer, Resolved
 from workbench.runs.journal import finite
+from workbench.runs.units import clock
 
 if TYPE_CHECKING:
     from workbench.training.observer import Observer, Snapshot
@@ -65,7 +66,7 @@ def fork(reference: str, root: Path, options: Layer, *, weights: str, as_json: b
 
 
 def _attend(run: Callable[["Observer", Any], "Outcome"], *, as_json: bool) -> int:
-    from workbench.training.signals import EndedBeforeStart, listening
+    from workbench.training.signals import EndedBeforeStart, hear_no_more, listening
 
     console = _PatientConsole(stderr=True, soft_wrap=True, highlight=False)
     display = Bars(console) if console.is_terminal else Lines(console)
@@ -85,7 +86,8 @@ def _attend(run: Callable[["Observer", Any], "Outcome"], *, as_json: bool) -> in
     _notify(outcome, console, display.note)
     if as_json:
         print(json.dumps(finite(outcome.as_json())), flush=True)
-    return {"finished": 0, "stopped": 130, "preempted": 75}.get(outcome.state, 1)
+    hear_no_more()
+    return {"finished": 0, "stopped": exits.INTERRUPTED, "preempted": exits.PREEMPTED}.get(outcome.state, 1)
 
 
 def draw_plots(run: Path, note: Callable[[str], None]) -> None:
@@ -123,7 +125,7 @@ def _ending(outcome: "Outcome") -> str:
         split = next((name for name in ("test", "val", "train") if f"{name}_top1" in outcome.last), "train")
         top1 = outcome.last.get(f"{split}_top1", math.nan)
         best = f", best {outcome.best['top1']:.2%} in epoch {outcome.best['epoch']}" if outcome.best else ""
-        lines.append(f"finished {outcome.epochs} epochs in {_clock(outcome.seconds)}: {split} top-1 {top1:.2%}{best}")
+        lines.append(f"finished {outcome.epochs} epochs in {clock(outcome.seconds)}: {split} top-1 {top1:.2%}{best}")
     elif outcome.state == "failed":
         lines.append(f"failed: {outcome.error}; more in {outcome.run / 'log.txt'}")
     else:
@@ -151,7 +153,7 @@ class Lines:
 
     def note(self, text: str) -> None:
         for line in text.splitlines():
-            self.print(f"{_clock(time.monotonic() - self.started)} {clean(line)}")
+            self.print(f"{clock(time.monotonic() - self.started)} {clean(line)}")
 
     def progress(self, snapshot: "Snapshot") -> None:
         now = time.monotonic()
@@ -206,7 +208,7 @@ class Bars(Lines):
                 self.bars.start()
                 self.open = True
             phase = "step" if snapshot.phase == "train" else f"{snapshot.phase}"
-            eta = f"ETA {_clock(snapshot.eta)}" if snapshot.eta is not None else ""
+            eta = f"ETA {clock(snapshot.eta)}" if snapshot.eta is not None else ""
             self.bars.update(self.epochs, total=snapshot.epochs, completed=snapshot.epoch, figures=eta)
             self.bars.update(
                 self.steps,
@@ -244,7 +246,7 @@ def figures(snapshot: "Snapshot", *, eta: bool = True) -> str:
     if snapshot.images_per_second:
         parts.append(f"{snapshot.images_per_second:,.0f} images/s")
     if eta and snapshot.eta is not None:
-        parts.append(f"ETA {_clock(snapshot.eta)}")
+        parts.append(f"ETA {clock(snapshot.eta)}")
     return "  ".join(parts)
 
 
@@ -257,9 +259,3 @@ def epoch_line(record: dict[str, Any]) -> str:
     if record.get("images_per_second"):
         parts.append(f"{record['images_per_second']:,.0f} images/s")
     return "  ".join(parts)
-
-
-def _clock(seconds: float) -> str:
-    whole = int(seconds)
-    hours = f"{whole // 3600}:" if whole >= 3600 else ""
-    return f"{hours}{whole % 3600 // 60:02d}:{whole % 60:02d}"

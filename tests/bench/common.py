@@ -25,6 +25,7 @@ import torch
 import torchvision
 from torch import nn
 
+from workbench.base.cpu import cpu_cores
 from workbench.data import standard
 from workbench.data.arrays import Arrays
 from workbench.profile import load
@@ -244,7 +245,7 @@ def surroundings(device: torch.device) -> dict[str, Any]:
         "date": time.strftime("%Y-%m-%d"),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "cpu": processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cpu_cores(),
         "load_before": round(os.getloadavg()[0], 2),
         "versions": {
             "python": platform.python_version(),

@@ -5,6 +5,7 @@
             share of a core meanwhile
     chart   what new lines of eight runs of a million points cost until their chart is drawn again
     table   what a page down in ten thousand runs costs the screen's thread
+    quit    seconds from the last key until the process is gone: see tests/bench/screen_quit.py
 
 The programs that are measured have settings and caches of their own; nothing is read from this person's.
 """
@@ -30,6 +31,7 @@ from typing import Any
 import numpy as np
 
 from tests.bench import runs as made
+from tests.bench import screen_quit
 from tests.bench.common import spread
 from workbench.runs import journal
 from workbench.runs.history import History
@@ -297,6 +299,8 @@ def measure(wanted: Sequence[str], options: Any) -> dict[str, Any]:
         parts |= chart(options.points, options.blocks)
     if "table" in wanted:
         parts |= table(options.runs, options.blocks)
+    if "quit" in wanted:
+        parts |= screen_quit.quitting(options.blocks)
     return parts
 
 

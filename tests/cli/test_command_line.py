@@ -11,25 +11,6 @@ import pytest
 
 from workbench.cli import main
 
-TINY = """[model]
-arch = "bn_convnet"
-[data]
-dataset = "digits"
-image_size = 8
-batch_size = 300
-[train]
-epochs = 2
-threads = 1
-device = "cpu"
-"""
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "tiny.toml").write_text(TINY)
-    return tmp_path
-
 
 def modules_after(code: str) -> set[str]:
     """Top-level packages loaded by `code` in a fresh interpreter."""

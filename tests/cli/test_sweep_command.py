@@ -26,26 +26,6 @@ from workbench.runs.writer import RunWriter
 from workbench.sweep.estimate import total
 from workbench.sweep.folder import SweepFolder
 
-TINY = """
-[model]
-arch = "bn_convnet"
-[data]
-dataset = "digits"
-image_size = 8
-batch_size = 300
-[train]
-epochs = 2
-threads = 1
-device = "cpu"
-"""
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "tiny.toml").write_text(TINY)
-    return tmp_path
-
 
 @pytest.fixture
 def told(here: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:

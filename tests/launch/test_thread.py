@@ -88,6 +88,7 @@ def test_asked_to_stop_it_saves_and_another_goes_on_with_the_same_bits(tmp_path:
     assert stopped.outcome is not None
     last = events(root, stopped.run_id)[-1]
     assert (last["event"], last["cause"]) == ("preempted" if cause == HAND_OVER else "stopped", cause)
+    assert (root / stopped.run_id / "plots").exists() == (cause != HAND_OVER)  # whoever goes on draws them
     rest = rest_of(stopped)
     assert rest == (Order(run=stopped.run_id, way="detached", label="small") if cause == HAND_OVER else None)
     resumed = resume_run(stopped.run_id, root, Quiet(), StopRequest())

@@ -5,10 +5,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from left_runs import SECONDS, eventually
 from small_run import PROFILE
 
 from workbench.launch.orders import Order, begin
@@ -17,7 +17,6 @@ from workbench.launch.worker import start_worker
 from workbench.profile import load
 from workbench.runs.reading import last_ending, read_json
 
-SECONDS = 120
 HERE = Path(__file__).parents[1] / "support"
 
 
@@ -37,13 +36,6 @@ def an_order(queue: Queue, text: str = PROFILE, **how: object) -> Order:
     path = queue.root.parent / "mine.toml"
     path.write_text(text)
     return begin(load(path, environ={}), way="detached", **how)[0]  # type: ignore[arg-type]
-
-
-def eventually(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + SECONDS
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def test_all_that_waits_is_trained_and_what_cannot_be_says_why(queue: Queue) -> None:

@@ -10,24 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tiny import tiny
 
 from workbench.runs import journal
 from workbench.runs.directory import run_ids
 from workbench.runs.reading import last_ending, read_json
-
-TINY = """
-[model]
-arch = "bn_convnet"
-[data]
-dataset = "digits"
-image_size = 32
-batch_size = 32
-[train]
-epochs = 1000
-threads = 1
-device = "cpu"
-flush_seconds = 0.01
-"""
+from workbench.training.signals import SignalStop
 
 
 def hear_hangups() -> None:
@@ -44,7 +32,7 @@ def start() -> Iterator[Start]:
     started: list[subprocess.Popen[str]] = []
 
     def run(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-        (folder / "tiny.toml").write_text(TINY)
+        (folder / "tiny.toml").write_text(tiny(1000, image_size=32, flush_seconds=0.01))
         command = [sys.executable, "-m", "workbench", "--headless", "--profile", "tiny.toml", "--json", *arguments]
         process = subprocess.Popen(
             command,
@@ -112,6 +100,49 @@ def test_asked_twice_it_ends_at_once(tmp_path: Path, start: Start) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130
+    assert "Traceback" not in err
+    assert last_ending(run) == "stopped"
+
+
+class Raised:
+    """A run under `listening`, as far as signals go: what each of them does to it."""
+
+    def __init__(self) -> None:
+        self.stop = SignalStop()
+        self.stop.arm()
+
+    def send(self, *names: str) -> list[bool]:
+        """For each signal, whether the loop is left at once."""
+        found = []
+        for name in names:
+            try:
+                self.stop.handle(getattr(signal, name), None)
+                found.append(False)
+            except KeyboardInterrupt:
+                found.append(True)
+        return found
+
+
+def test_a_second_interrupt_counts_whatever_was_asked_before() -> None:
+    assert Raised().send("SIGINT", "SIGTERM", "SIGINT") == [False, False, True]
+    run = Raised()
+    assert run.send("SIGTERM", "SIGINT", "SIGUSR2", "SIGINT") == [False, False, False, True]
+    assert run.stop.cause == "SIGTERM"
+    run = Raised()
+    run.stop.cause = "request"  # `run stop`, in the middle of a long step
+    assert run.send("SIGINT", "SIGINT") == [False, True]
+
+
+def test_whoever_presses_on_does_not_keep_the_ending_from_being_written(tmp_path: Path, start: Start) -> None:
+    process = start(tmp_path)
+    run = wait_for_steps(tmp_path)
+    for _ in range(60):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.005)
+        if process.poll() is not None:
+            break
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
     assert "Traceback" not in err
     assert last_ending(run) == "stopped"
 

@@ -127,4 +127,8 @@ def test_lines_of_another_make_are_survived(tmp_path: Path) -> None:
         {"kind": "epoch", "epoch": 10**400, "test_loss": 1.0},
     ]
     (run / "metrics.jsonl").write_bytes(b"".join(map(journal.encode, strange)))
-    write_plots(run)
+    written = write_plots(run)
+    assert [path.name for path in written] == ["accuracy.svg", "accuracy.txt", "loss.svg", "loss.txt"]
+    for picture, text in (written[:2], written[2:]):
+        assert not list(ElementTree.parse(picture).iter(f"{{{NAMESPACE}}}circle")), "no point can be drawn"
+        assert "nothing to draw yet" in text.read_text()

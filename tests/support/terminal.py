@@ -9,6 +9,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from select import select
 
@@ -33,6 +34,7 @@ class Terminal:
     ) -> None:
         """`environ`: variables besides those of this process."""
         self.screen = pyte.HistoryScreen(columns, rows)
+        self.screen.write_process_input = self._answer
         self.stream = pyte.ByteStream(self.screen)
         self.controller, terminal = pty.openpty()
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -45,6 +47,11 @@ class Terminal:
             env={**_surroundings(), "TERM": "xterm-256color", "PYTHONPATH": path, **(environ or {})},
         )  # fmt: skip
         os.close(terminal)
+
+    def _answer(self, words: str) -> None:
+        """As terminals do that are asked where the cursor is."""
+        with suppress(OSError):
+            os.write(self.controller, words.encode())
 
     def text(self) -> str:
         return "\n".join(line.rstrip() for line in self.screen.display)

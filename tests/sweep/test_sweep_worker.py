@@ -17,7 +17,7 @@ from workbench.runs.lock import start_ticks
 from workbench.runs.reading import last_ending
 from workbench.sweep import worker as worker_module
 from workbench.sweep.folder import SweepFolder
-from workbench.sweep.worker import Slot, Worker, clock, make_slots, visible_gpus
+from workbench.sweep.worker import Slot, Worker, make_slots, visible_gpus
 
 Make = Callable[..., SweepFolder]
 Fake = Any
@@ -283,10 +283,6 @@ def test_slots_are_one_a_gpu_or_shares_of_the_cores(monkeypatch: pytest.MonkeyPa
     spread = make_slots(["0", "GPU-9A b"], 3)
     assert [slot.name for slot in spread] == ["gpu0", "gpu9a-b", "gpu0.2"]
     assert [slot.environment["CUDA_VISIBLE_DEVICES"] for slot in spread] == ["0", "GPU-9A b", "0"]
-
-
-def test_times_are_read_as_a_clock() -> None:
-    assert [clock(seconds) for seconds in (0.4, 59.6, 3599, 7509)] == ["00:00", "01:00", "59:59", "2:05:09"]
 
 
 def test_a_claim_knows_its_child_from_the_first_instant(sweep: Make, fake: Fake, driver: Any) -> None:

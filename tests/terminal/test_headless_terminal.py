@@ -7,20 +7,7 @@ from pathlib import Path
 
 import pytest
 from terminal import Terminal
-
-TINY = """
-[model]
-arch = "bn_convnet"
-[data]
-dataset = "digits"
-image_size = 16
-batch_size = 32
-[train]
-epochs = {epochs}
-threads = 1
-device = "cpu"
-flush_seconds = 0.01
-"""
+from tiny import tiny
 
 
 @pytest.fixture(params=[(80, 24), (160, 45)], ids=["80x24", "160x45"])
@@ -30,7 +17,7 @@ def size(request: pytest.FixtureRequest) -> tuple[int, int]:
 
 
 def run(folder: Path, size: tuple[int, int], epochs: int) -> Iterator[Terminal]:
-    (folder / "tiny.toml").write_text(TINY.format(epochs=epochs))
+    (folder / "tiny.toml").write_text(tiny(epochs, flush_seconds=0.01))
     command = [sys.executable, "-m", "workbench", "--headless", "--profile", "tiny.toml"]
     terminal = Terminal(command, folder, *size)
     try:

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from importlib import util
@@ -18,17 +17,14 @@ import psutil
 import pyte
 import pytest
 from browser import browser, chromium
+from left_runs import LONG, SECONDS, end_trainers, events, eventually, runs
 from made_runs import make_run
-from small_run import PROFILE
 from terminal import CHECKOUT
 
 from workbench.cli import main
-from workbench.runs import journal
-from workbench.runs.reading import last_ending, read_json
+from workbench.runs.reading import read_json
 
-SECONDS = 120.0
 SUPPORT = Path(__file__).parents[1] / "support"
-LONG = PROFILE.replace("epochs = 2", "epochs = 20000")
 
 
 class Served:
@@ -79,31 +75,13 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     yield start
     for served in started:
         served.end()
-    for run in runs(tmp_path):
-        pid = read_json(run / "lock").get("pid")
-        if last_ending(run) is None and isinstance(pid, int):
-            os.kill(pid, signal.SIGKILL)
+    end_trainers(tmp_path)
 
 
 @pytest.fixture
 def served(serve: Callable[..., Served], tmp_path: Path) -> Served:
     (tmp_path / "runs").mkdir()
     return serve("workbench", "serve", "--port", "0", "--runs", "runs")
-
-
-def runs(folder: Path) -> list[Path]:
-    return sorted(path.parent for path in (folder / "runs").glob("*/run.json"))
-
-
-def events(run: Path) -> list[dict[str, object]]:
-    return [dict(line) for line in journal.read(run / "events.jsonl").records]
-
-
-def eventually(true: Callable[[], object]) -> None:
-    end = time.monotonic() + SECONDS
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 class Seen:

@@ -9,22 +9,8 @@ from pathlib import Path
 import pytest
 from made_runs import LiveRun, make_run
 from terminal import Terminal
+from tiny import tiny
 
-TINY = """
-[model]
-arch = "bn_convnet"
-[data]
-dataset = "digits"
-image_size = 16
-batch_size = 32
-[train]
-epochs = 1000
-threads = 1
-device = "cpu"
-flush_seconds = 0.01
-[checkpoint]
-every_epochs = 1000
-"""
 Open = Callable[..., Terminal]
 
 
@@ -70,7 +56,7 @@ def left(terminal: Terminal, keys: bytes = b"\x11") -> int:
 def test_a_headless_run_is_seen_live_at_every_size_and_its_terminal_may_be_resized(
     tmp_path: Path, opened: Open
 ) -> None:
-    (tmp_path / "tiny.toml").write_text(TINY)
+    (tmp_path / "tiny.toml").write_text(tiny(1000, flush_seconds=0.01) + "[checkpoint]\nevery_epochs = 1000\n")
     command = [sys.executable, "-m", "workbench", "--headless", "--profile", "tiny.toml"]
     trainer = Terminal(command, tmp_path, 80, 24)
     try:

@@ -58,6 +58,28 @@ def test_q_quits_while_torch_is_being_loaded(screen: Terminal) -> None:
     assert termios.tcgetattr(screen.controller) == screen.before
 
 
+SLOW_TO_END = """
+import atexit, sys, threading, time
+from pathlib import Path
+from workbench.tui.main import run
+
+atexit.register(time.sleep, 600)
+threading.Thread(target=time.sleep, args=(600,)).start()
+sys.exit(run(Path("runs")))
+"""
+
+
+def test_nobody_waits_at_the_end_for_what_libraries_have_left_to_do(tmp_path: Path) -> None:
+    terminal = Terminal([sys.executable, "-c", SLOW_TO_END], tmp_path, 80, 24)
+    try:
+        terminal.wait_for("76 networks")
+        os.write(terminal.controller, b"q")
+        assert terminal.process.wait(timeout=60) == 0  # what it writes last is small enough to wait in the terminal
+        assert termios.tcgetattr(terminal.controller) == terminal.before
+    finally:
+        terminal.end()
+
+
 def test_without_a_terminal_there_is_help_and_an_exit_code(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "workbench"]
     found = subprocess.run(command, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

@@ -1,26 +1,26 @@
 """A run in a thread of the screen, in a real terminal: quitting, a terminal that goes away, signals, loaders."""
 
+import json
 import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from left_runs import LONG, SECONDS, end_trainers, events, eventually, runs
 from PIL import Image
 from small_run import PROFILE
 from terminal import Terminal
 
 from workbench.launch.queue import Queue
-from workbench.runs import journal
+from workbench.runs.control import ask, wait_for_answer
 from workbench.runs.reading import last_ending, read_json
+from workbench.runs.run import Run
 
-SECONDS = 120
 SUPPORT = Path(__file__).parents[1] / "support"
-LONG = PROFILE.replace("epochs = 2", "epochs = 20000")
 
 
 @pytest.fixture(autouse=True)
@@ -47,26 +47,7 @@ def launch(tmp_path: Path) -> Iterator[Open]:
     for terminal in opened:
         terminal.process.kill()
         terminal.process.wait()
-    for run in runs(tmp_path):  # one that was handed over
-        pid = read_json(run / "lock").get("pid")
-        if last_ending(run) is None and isinstance(pid, int):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-
-def runs(folder: Path) -> list[Path]:
-    return sorted(path.parent for path in (folder / "runs").glob("*/run.json"))
-
-
-def events(run: Path) -> list[dict[str, object]]:
-    return [dict(line) for line in journal.read(run / "events.jsonl").records]
-
-
-def eventually(true: Callable[[], object]) -> None:
-    end = time.monotonic() + SECONDS
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    end_trainers(tmp_path)
 
 
 def test_handed_over_by_keys_it_goes_on_and_is_seen_live_again(launch: Open, tmp_path: Path) -> None:
@@ -74,27 +55,28 @@ def test_handed_over_by_keys_it_goes_on_and_is_seen_live_again(launch: Open, tmp
     terminal.wait_for("● running", SECONDS)
     os.write(terminal.controller, b"q")
     terminal.wait_for("hand it over")
-    asked = time.monotonic()
     os.write(terminal.controller, b"h")
     while terminal.read():
         pass
     assert terminal.process.wait(timeout=20) == 0
-    took = time.monotonic() - asked
     assert "goes on in a process of its own" in terminal.text()
     [run] = runs(tmp_path)
-    assert events(run)[-1]["cause"] == "hand-over"
+    handed = next(event for event in events(run) if event["event"] == "preempted")
+    assert handed["cause"] == "hand-over"
+    stood = int(str(handed["epochs"]))
     eventually(lambda: "resumed" in [event["event"] for event in events(run)])
     assert read_json(run / "lock")["pid"] != terminal.process.pid
+    eventually(lambda: read_json(run / "status.json")["epoch"] > stood)
     again = Terminal([sys.executable, "-m", "workbench", "--runs", "runs"], tmp_path, 80, 24)
     try:
         again.wait_for("● running")  # the screen where the last session ended
+        again.wait_for("you were away")
         os.write(again.controller, b"Q")
         again.wait_for("goes on, detached")
     finally:
         again.process.kill()
         again.process.wait()
         again.close()
-    assert took < 15
 
 
 def test_a_terminal_that_goes_away_takes_no_run_with_it(launch: Open, tmp_path: Path) -> None:
@@ -108,9 +90,39 @@ def test_a_terminal_that_goes_away_takes_no_run_with_it(launch: Open, tmp_path: 
     resumed = next(event for event in events(run) if event["event"] == "resumed")
     stopped = next(event for event in events(run) if event["event"] == "preempted")
     assert resumed["step"] == stopped["step"], "no step is lost"
+    place = Path(os.environ["XDG_CONFIG_HOME"]) / "cnn-workbench" / "last.json"
+    assert str(run) in json.loads(place.read_text())["away"]
 
 
-@pytest.mark.parametrize(("name", "code", "ending"), [("SIGTERM", 75, "preempted"), ("SIGINT", 130, "stopped")])
+@pytest.mark.parametrize("way", ["by keys", "with its terminal"])
+def test_a_paused_run_is_paused_still_when_it_is_handed_over(launch: Open, tmp_path: Path, way: str) -> None:
+    terminal = launch(LONG)
+    terminal.wait_for("● running", SECONDS)
+    os.write(terminal.controller, b"P")
+    terminal.wait_for("‖ paused")
+    [run] = runs(tmp_path)
+    if way == "by keys":
+        os.write(terminal.controller, b"q")
+        terminal.wait_for("hand it over")
+        os.write(terminal.controller, b"h")
+        while terminal.read():
+            pass
+    else:
+        terminal.close()
+    terminal.process.wait(timeout=30)
+    stood = next(event for event in events(run) if event["event"] == "preempted")["step"]
+    eventually(lambda: [event["event"] for event in events(run)].count("paused") == 2)
+    assert Run(run).state.name == "paused"
+    assert read_json(run / "lock")["pid"] != terminal.process.pid
+    answer = wait_for_answer(run, ask(run, "resume"), 20)
+    assert answer is not None
+    assert answer.outcome == "done"
+    eventually(lambda: read_json(run / "status.json")["step"] > stood)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "ending"), [("SIGTERM", 75, "preempted"), ("SIGUSR2", 75, "preempted"), ("SIGINT", 130, "stopped")]
+)
 def test_whoever_ends_the_screen_by_a_signal_finds_the_run_saved(
     launch: Open, tmp_path: Path, name: str, code: int, ending: str
 ) -> None:

@@ -24,14 +24,13 @@ import pytest
 import torch
 from test_exact_resume import epochs, profile_of
 from torch import Tensor, nn
-from training_helpers import Noisy, Quiet, StopAfter, fingerprint, load_last, resume, train
+from training_helpers import Noisy, Quiet, StopAfter, events, fingerprint, load_last, resume, train
 
 from workbench import cli
 from workbench.base import ranks
 from workbench.base.ranks import leads, several
 from workbench.data.splits import Batch
 from workbench.profile import load
-from workbench.runs import journal
 from workbench.runs.control import ask, wait_for_answer
 from workbench.runs.directory import run_ids
 from workbench.runs.lock import RunLock
@@ -251,10 +250,6 @@ def wait_until(condition: Callable[[], Any]) -> Any:
             return found
         time.sleep(0.02)
     return pytest.fail("it did not happen in two minutes")
-
-
-def events(run: Path, name: str) -> list[dict[str, Any]]:
-    return [record for record in journal.read(run / "events.jsonl").records if record["event"] == name]
 
 
 def profile_with(folder: Path, recipe: str, arch: str) -> Path:

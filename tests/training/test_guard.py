@@ -7,9 +7,8 @@ import pytest
 import torch
 from test_exact_resume import profile_of
 from torch import Tensor, nn
-from training_helpers import Noisy, Quiet, fingerprint, load_last, resume, train
+from training_helpers import Noisy, Quiet, events, fingerprint, load_last, resume, train
 
-from workbench.runs import journal
 from workbench.runs.reading import read_metrics
 from workbench.training.guard import NEVER, Guard
 
@@ -51,10 +50,6 @@ def poisoned(folder: Path, train_keys: str, arch: str = "test_guard:Poisoned") -
     path = profile_of(folder, f"[train]\n{train_keys}")
     path.write_text(path.read_text().replace("training_helpers:Noisy", arch))
     return path
-
-
-def events(run: Path, name: str) -> list[dict[str, object]]:
-    return [record for record in journal.read(run / "events.jsonl").records if record["event"] == name]
 
 
 def test_stop_names_step_rate_and_module_and_keeps_the_weights_of_before(tmp_path: Path) -> None:

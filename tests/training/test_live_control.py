@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 from test_exact_resume import epochs, profile_of
-from training_helpers import Quiet, fingerprint, load_last, resume, train, write_profile
+from training_helpers import Quiet, events, fingerprint, load_last, resume, train, write_profile
 
 from workbench.base.errors import UserError
-from workbench.runs import journal
+from workbench.profile import load
 from workbench.runs.control import ask, wait_for_answer
 from workbench.runs.directory import run_ids
 from workbench.runs.reading import read_json, read_metrics
-from workbench.training.observer import Snapshot
+from workbench.training.observer import HAND_OVER, Snapshot, StopRequest
+from workbench.training.session import Outcome, start_run
 
 
 class Asking(Quiet):
@@ -35,10 +36,6 @@ class Asking(Quiet):
     def run(self) -> Path:
         [name] = run_ids(self.root)
         return self.root / name
-
-
-def events(run: Path, name: str) -> list[dict[str, object]]:
-    return [record for record in journal.read(run / "events.jsonl").records if record["event"] == name]
 
 
 def test_stop(tmp_path: Path) -> None:
@@ -158,6 +155,108 @@ def test_a_run_that_is_over_answers_nobody(tmp_path: Path) -> None:
     outcome = train(write_profile(tmp_path), tmp_path / "runs")
     with pytest.raises(UserError, match=r"is over \(finished\)"):
         ask(outcome.run, "stop")
+
+
+# What was asked of a run that is handed over to another process
+
+
+class HandedOver(Asking):
+    """Hands the run over when it has done what was asked: at a step, standing still, or at the end of the epoch."""
+
+    def __init__(self, root: Path, at: int, kind: str, seen: str) -> None:
+        super().__init__(root, at, kind)
+        self.stop = StopRequest()
+        self.seen = seen
+        self.helper = threading.Thread(target=self.wait)
+        self.helper.start()
+
+    def report(self, snapshot: Snapshot) -> None:
+        super().report(snapshot)
+        if self.seen == "stop_after_epoch" and events(self.run(), self.seen):
+            self.stop.cause = HAND_OVER
+
+    def epoch_done(self, record: dict[str, float | int | str]) -> None:
+        if self.seen == "epoch":
+            self.stop.cause = HAND_OVER
+
+    def wait(self) -> None:
+        """A run that stands still reports nothing."""
+        deadline = time.monotonic() + 30
+        while self.seen == "paused" and self.stop.cause is None and time.monotonic() < deadline:
+            if run_ids(self.root) and events(self.run(), self.seen):
+                self.stop.cause = HAND_OVER
+            time.sleep(0.01)
+
+
+def handed_over(profile: Path, root: Path, at: int, kind: str, seen: str) -> Outcome:
+    observer = HandedOver(root, at, kind, seen)
+    outcome = start_run(load(profile, environ={}), root, observer, observer.stop)
+    observer.helper.join()
+    assert outcome.state == "preempted"
+    return outcome
+
+
+def test_a_paused_run_that_is_handed_over_stays_paused(tmp_path: Path) -> None:
+    plain = train(write_profile(tmp_path), tmp_path / "plain")
+    left = handed_over(write_profile(tmp_path), tmp_path / "runs", 3, "pause", "paused")
+    at = load_last(left.run)["state"]["step"]
+    states: list[object] = []
+
+    def look_and_let_go() -> None:
+        deadline = time.monotonic() + 30
+        while len(events(left.run, "paused")) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.5)
+        states.extend(read_json(left.run / "status.json")[name] for name in ("state", "step"))
+        ask(left.run, "resume")
+
+    helper = threading.Thread(target=look_and_let_go)
+    helper.start()
+    resumed = resume(tmp_path / "runs")
+    helper.join()
+    assert states == ["paused", at]
+    assert resumed.state == "finished"
+    assert [len(events(left.run, name)) for name in ("paused", "unpaused")] == [2, 1]
+    assert fingerprint(resumed.run) == fingerprint(plain.run)
+
+
+def test_a_run_that_is_to_stop_after_its_epoch_does_so_also_when_it_is_handed_over(tmp_path: Path) -> None:
+    profile = write_profile(tmp_path, epochs="4")
+    left = handed_over(profile, tmp_path / "runs", 2, "stop_after_epoch", "stop_after_epoch")
+    assert left.epochs == 0
+    resumed = resume(tmp_path / "runs")
+    assert (resumed.state, resumed.epochs) == ("stopped", 1)
+    assert "test_top1" in resumed.last
+    assert events(left.run, "stopped")[0]["cause"] == "request"
+    assert len(events(left.run, "stop_after_epoch")) == 2, "whoever looks at the second attempt sees it too"
+    again = resume(tmp_path / "runs")  # which a person asks for, by then
+    assert (again.state, again.epochs) == ("finished", 4)
+
+
+def test_handed_over_when_its_last_epoch_is_over_it_is_stopped(tmp_path: Path) -> None:
+    observer = HandedOver(tmp_path / "runs", 2, "stop_after_epoch", "epoch")
+    outcome = start_run(load(write_profile(tmp_path), environ={}), tmp_path / "runs", observer, observer.stop)
+    observer.helper.join()
+    assert observer.stop.cause == "request"
+    assert (outcome.state, outcome.epochs) == ("stopped", 1)
+
+
+def test_a_person_s_stop_counts_for_more_than_a_hand_over_at_the_same_step(tmp_path: Path) -> None:
+    observer = Asking(tmp_path / "runs", 3, "stop")
+    stop = StopRequest()
+    told = observer.report
+
+    def report(snapshot: Snapshot) -> None:
+        told(snapshot)
+        if observer.request:
+            stop.cause = HAND_OVER
+
+    observer.on_progress = report
+    outcome = start_run(load(write_profile(tmp_path), environ={}), tmp_path / "runs", observer, stop)
+    answer = wait_for_answer(outcome.run, observer.request, 5)
+    assert answer is not None
+    assert answer.outcome == "done"
+    assert (outcome.state, events(outcome.run, "stopped")[0]["cause"]) == ("stopped", "request")
 
 
 # When it is saved, and when it is over

@@ -285,8 +285,12 @@ def test_a_step_dispatches_few_operations_besides_its_own(tmp_path: Path, augmen
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_cuda_itself_reports_no_wait_between_two_flushes(tmp_path: Path, variant: str) -> None:
+    """A wait raises in mode 2, "error", and the run then fails."""
+    modes = []
+
     def at(snapshot: Snapshot) -> None:
         if snapshot.phase == "train" and snapshot.epoch == 2:
+            modes.append(torch.cuda.get_sync_debug_mode())
             last = snapshot.done == snapshot.total
             torch.cuda.set_sync_debug_mode("default" if last else "error")
 
@@ -294,3 +298,4 @@ def test_cuda_itself_reports_no_wait_between_two_flushes(tmp_path: Path, variant
         start(tmp_path, at, **{"device": "cuda", **VARIANTS[variant]})
     finally:
         torch.cuda.set_sync_debug_mode("default")
+    assert modes == [0] + [2] * 11, "every step of the epoch after its first"

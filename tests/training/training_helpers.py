@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.profile import Layer, load
+from workbench.runs import journal
 from workbench.training.observer import Snapshot, StopRequest
 from workbench.training.session import Outcome, resume_run, start_run
 
@@ -106,6 +107,11 @@ def resume(
 def load_last(run: Path, name: str = "last.pt") -> dict[str, Any]:
     content: dict[str, Any] = torch.load(run / "checkpoints" / name, weights_only=True)
     return content
+
+
+def events(run: Path, name: str) -> list[dict[str, Any]]:
+    """The lines of events.jsonl that tell of `name`."""
+    return [record for record in journal.read(run / "events.jsonl").records if record["event"] == name]
 
 
 def fingerprint(run: Path) -> str:

@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 from made_runs import make_run
 from textual.command import CommandPalette
+from textual.events import Key
 from textual.pilot import Pilot
 from textual.widgets._toast import ToastRack
 
 from workbench.tui.app import Workbench
-from workbench.tui.help import HelpScreen
+from workbench.tui.help import ActionCommands, HelpScreen
 from workbench.tui.main import stderr_aside
 from workbench.tui.screens.models import ModelsScreen
 from workbench.tui.screens.runs import RunsScreen
-from workbench.tui.screens.runs_dialogs import Prompt
+from workbench.tui.screens.runs_dialogs import Choose, NoteEditor, Prompt
 from workbench.tui.screens.train import TrainScreen
 from workbench.tui.settings import Settings, load_settings, remember, with_value
 from workbench.tui.widgets.frame import Hints, TopLine
@@ -91,7 +92,9 @@ def test_messages_of_native_code_go_to_a_file(tmp_path: Path, capfd: pytest.Capt
 
 def test_own_keys_replace_those_of_the_table_and_unknown_ones_are_told(tmp_path: Path) -> None:
     settings = Settings(
-        keys={"models.sort": "o", "models.sorted": "x"}, problems=['settings.toml: unknown setting "a"']
+        theme="claer",
+        keys={"models.sort": "o", "models.sorted": "x"},
+        problems=['settings.toml: unknown setting "a"'],
     )
     app = Workbench(tmp_path, settings, preload=False)
 
@@ -103,9 +106,11 @@ def test_own_keys_replace_those_of_the_table_and_unknown_ones_are_told(tmp_path:
         await pilot.press("o")
         assert screen.models.sort == "params"
         assert "o sort" in hints_of(app)
+        assert "Models: sort  (o)" in [hit.text async for hit in ActionCommands(screen).discover()]
         told = [note.message for note in app._notifications]
         assert told == [
             'settings.toml: unknown setting "a"',
+            'unknown theme "claer" (did you mean "clear"?)',
             'unknown action "models.sorted" (did you mean "models.sort"?)',
         ]
 
@@ -120,6 +125,7 @@ def test_help_palette_and_the_way_out(tmp_path: Path) -> None:
         await pilot.press("question_mark")
         await pilot.pause()
         assert isinstance(app.screen, HelpScreen)
+        assert not app.screen_stack[0].query_one(Hints).render().plain.strip()  # its own line has its keys
         await pilot.press("escape", "colon")
         await pilot.pause()
         assert isinstance(app.screen, CommandPalette)
@@ -134,6 +140,88 @@ def test_help_palette_and_the_way_out(tmp_path: Path) -> None:
         assert app.return_code == 0
 
     in_app(app, story)
+
+
+@pytest.mark.parametrize("opens", [("question_mark",), ("colon",), ("Q",), ("n",), ("slash", "a")], ids=lambda k: k[0])
+def test_one_key_quits_from_wherever_one_is(tmp_path: Path, opens: tuple[str, ...]) -> None:
+    app = Workbench(tmp_path, preload=False)
+
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press(*opens)
+        await pilot.pause()
+        assert (app.screen is not app.screen_stack[0]) == (opens[0] != "slash")
+        await pilot.press("ctrl+q")
+        await pilot.pause()
+        assert app.return_code == 0
+
+    in_app(app, story)
+
+
+def test_keys_that_arrive_with_an_enter_wait_for_what_it_does(tmp_path: Path) -> None:
+    app = Workbench(tmp_path, preload=False)
+
+    async def story(pilot: Pilot[None]) -> None:
+        screen = app.screen
+        assert isinstance(screen, ModelsScreen)
+        for key in ("slash", *"resnet18", "enter", "j", "s", "j", "v"):
+            app.post_message(Key(key, key if len(key) == 1 else None))  # over a slow line they are all there at once
+        await pilot.pause(0.1)
+        await pilot.pause()
+        assert screen.models.words == "resnet18"
+        assert screen.models.sort == "params"
+        assert screen.models.row is not None
+        assert screen.models.row.name == "resnet18 + SAM"
+        assert screen.pane.view == "source"
+
+    in_app(app, story)
+
+
+def test_letters_move_in_dialogs_as_the_arrows_do(tmp_path: Path) -> None:
+    app = Workbench(tmp_path, preload=False)
+    chosen: list[str | None] = []
+
+    async def story(pilot: Pilot[None]) -> None:
+        for keys in ("j", "jjk", "G", "Gkg"):
+            app.push_screen(Choose("Which", [("a", "A"), ("b", "B"), ("c", "C")]), chosen.append)
+            await pilot.pause()
+            await pilot.press(*keys, "enter")
+            await pilot.pause()
+
+    in_app(app, story)
+    assert chosen == ["b", "b", "c", "a"]
+
+
+def test_a_note_that_is_being_written_is_not_lost_by_the_key_that_quits(tmp_path: Path) -> None:
+    app = Workbench(tmp_path, preload=False)
+
+    async def story(pilot: Pilot[None]) -> None:
+        app.push_screen(NoteEditor("20261123-100000-x-aaaaaa", ""))
+        await pilot.pause()
+        await pilot.press("a", "ctrl+q")
+        await pilot.pause()
+        assert isinstance(app.screen, NoteEditor)
+        assert "^s keeps the note" in [note.message for note in app._notifications][-1]
+        await pilot.press("backspace", "ctrl+q")
+        await pilot.pause()
+        assert not isinstance(app.screen, NoteEditor)
+
+    in_app(app, story)
+
+
+def test_a_toast_leaves_the_keys_of_a_dialog_free(tmp_path: Path) -> None:
+    async def play() -> None:
+        app = Workbench(tmp_path, preload=False)
+        async with app.run_test(size=(80, 24), notifications=True) as pilot:
+            await pilot.press("n")
+            await pilot.pause()
+            app.notify("saved", markup=False)
+            await pilot.pause(0.2)
+            toast, keys = app.screen.query_one("Toast"), app.screen.query_one(".hint")
+            assert toast.region.area
+            assert not toast.region.overlaps(keys.region)
+            assert toast.region.bottom <= 5
+
+    asyncio.run(play())
 
 
 def test_from_a_network_to_its_runs_to_a_run(tmp_path: Path) -> None:
@@ -182,7 +270,7 @@ def test_hints_are_whole_and_end_with_help(tmp_path: Path, width: int) -> None:
     async def story(pilot: Pilot[None]) -> None:
         line = hints_of(app)
         assert len(line) <= width
-        assert line.startswith(" / filter  s sort  c card ")
+        assert line.startswith(" → read  / filter  s sort  c card ")
         assert line.endswith(" ? help ")
         assert width < 80 or line.count("  ") >= 7
 

@@ -61,6 +61,13 @@ def test_a_run_that_lived_is_remembered_and_told_of_later(tmp_path: Path) -> Non
     assert line.endswith(", finished")
 
 
+def test_a_run_that_is_handed_over_is_remembered_though_it_looks_as_if_it_were_over(tmp_path: Path) -> None:
+    over, handed = make_run(tmp_path), make_run(tmp_path, state="preempted", epochs=2)
+    kept = remembered([over, handed], 0.0, handed)
+    assert list(kept) == [str(handed)]
+    assert kept[str(handed)]["epoch"] == 2
+
+
 @pytest.mark.parametrize("kept", [{"/nowhere/x": {}}, {"": 3}, {"/etc": {"epoch": 1, "time": 1}}, {"\0": {}}])
 def test_what_is_not_ours_is_left_alone(tmp_path: Path, kept: dict[str, object]) -> None:
     assert news_of(kept, tmp_path) == []

@@ -4,15 +4,13 @@ import asyncio
 import json
 import re
 import shutil
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import driving
 import pytest
 from made_runs import LiveRun, make_run
-from textual.app import App
-from textual.pilot import Pilot
 
 from workbench.base.plot import canvas
 from workbench.runs.evaluations import EvaluationReader
@@ -28,8 +26,8 @@ from workbench.tui.widgets.run_table import RunTable
 EVIL = "\x1b]52;c;aGk=\x07\x1b[2J[/oops]\u202e"
 
 
-class Host(App[None]):
-    """As little of an app as the screen needs."""
+class Host(driving.Host):
+    """With what the screen asks of an app."""
 
     def __init__(self, root: Path, runs: list[str]) -> None:
         super().__init__()
@@ -44,53 +42,18 @@ class Host(App[None]):
     def open_run(self, run_id: str) -> None:
         self.opened.append(run_id)
 
-    def text(self) -> str:
-        rows = self.screen._compositor.render_strips()
-        return "\n".join("".join(segment.text for segment in row) for row in rows)
 
-    @property
-    def toasts(self) -> list[str]:
-        return [toast.message for toast in self._notifications]
-
-
-class Driver:
-    """Keys, and patience until the screen shows what it should."""
-
-    def __init__(self, app: Host, pilot: Pilot[None]) -> None:
-        self.app, self.pilot = app, pilot
-
-    async def see(self, *words: str | Callable[[], bool], seconds: float = 15) -> str:
-        """The screen once it shows all of the words; fails where it never does."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            await self.pilot.pause()
-            text = self.app.text()
-            if all(word() if callable(word) else word in text for word in words):
-                return text
-            await asyncio.sleep(0.02)
-        raise AssertionError(f"never seen: {words}\n{self.app.text()}\n{self.app._notifications}")
-
-    async def told(self, words: str) -> None:
-        await self.see(lambda: any(words in toast for toast in self.app.toasts))
-
-    async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-
+class Driver(driving.Driver):
     def row(self, letter: str) -> str:
         """The line of the table about a run."""
-        found = [line for line in self.app.text().split("\n") if re.match(rf"[▸ ][Δ ]  {letter} ", line)]
-        return found[0] if found else ""
+        lines = driving.screen_text(self.app).split("\n")
+        return next((line for line in lines if re.match(rf"[▸ ][Δ ]  {letter} ", line)), "")
 
 
 def drive(
     root: Path, runs: list[Path], story: Callable[[Driver], Awaitable[None]], size: tuple[int, int] = (100, 30)
 ) -> None:
-    async def play() -> None:
-        app = Host(root, [path.name for path in runs])
-        async with app.run_test(size=size) as pilot:
-            await story(Driver(app, pilot))
-
-    asyncio.run(play())
+    driving.drive(Host(root, [path.name for path in runs]), story, size, Driver)
 
 
 @pytest.fixture(scope="module")
@@ -525,68 +488,53 @@ def test_with_no_color_runs_differ_by_letter_and_dashes() -> None:
 
 
 def test_the_whole_way_by_keys(root: Path) -> None:
-    app = Workbench(root, Settings(screen="compare"), preload=False)
+    async def story(see: Driver) -> None:
+        await see.see("Nothing to compare yet", "In Runs (key 4)")
+        await see.press("m", "z", "tab", "4")
+        await see.see("6 runs")
+        await see.press("c")
+        await see.told("compare takes 2 to 8 runs, none marked")
+        await see.press("space", "c")
+        await see.told("compare takes 2 to 8 runs, 1 marked")
+        await see.press("space", "c")
+        await see.see("[5 Compare]", "2 runs", "[curves]")
+        await see.press("enter")
+        await see.see("[3 Train]")
+        await see.press("5")  # the comparison is still there
+        await see.see("[5 Compare]", "2 runs", "[curves]")
 
-    async def play() -> None:
-        async with app.run_test(size=(100, 30)) as pilot:
-            see = Driver(app, pilot)  # type: ignore[arg-type]
-            app.text = lambda: Host.text(app)  # type: ignore[attr-defined, arg-type]
-
-            async def told(words: str) -> None:
-                await see.see(lambda: any(words in toast.message for toast in app._notifications))
-
-            await see.see("Nothing to compare yet", "In Runs (key 4)")
-            await see.press("m", "z", "tab", "4")
-            await see.see("6 runs")
-            await see.press("c")
-            await told("compare takes 2 to 8 runs, none marked")
-            await see.press("space", "c")
-            await told("compare takes 2 to 8 runs, 1 marked")
-            await see.press("space", "c")
-            await see.see("[5 Compare]", "2 runs", "[curves]")
-            await see.press("enter")
-            await see.see("[3 Train]")
-            await see.press("5")  # the comparison is still there
-            await see.see("[5 Compare]", "2 runs", "[curves]")
-
-    asyncio.run(play())
+    driving.drive(Workbench(root, Settings(screen="compare"), preload=False), story, (100, 30))
 
 
 def test_the_last_comparison_comes_back_in_the_next_session(root: Path, tmp_path: Path) -> None:
     place = tmp_path / "settings.toml"
     runs = [path.name for path in named(root, "base-s0", "vit", "base-s1")]
 
-    def session(story: Callable[[Driver, Workbench], Awaitable[None]]) -> None:
+    def session(story: Callable[[Driver], Awaitable[None]]) -> None:
         app = Workbench(root, Settings(screen="compare", markers="ascii"), settings_path=place, preload=False)
+        driving.drive(app, story, (100, 30), Driver)
 
-        async def play() -> None:
-            async with app.run_test(size=(100, 30)) as pilot:
-                app.text = lambda: Host.text(app)  # type: ignore[attr-defined, arg-type]
-                await story(Driver(app, pilot), app)  # type: ignore[arg-type]
-
-        asyncio.run(play())
-
-    async def first(see: Driver, app: Workbench) -> None:
+    async def first(see: Driver) -> None:
         await see.see("Nothing to compare yet")
-        app.compare(runs)
+        see.app.compare(runs)
         await see.see("3 runs")
         await see.press("j", "p", "m", "x", "b")
         await see.see("test loss", "x step", "seeds as bands")
         await see.press("ctrl+q")
 
-    async def second(see: Driver, app: Workbench) -> None:
+    async def second(see: Driver) -> None:
         text = await see.see("3 runs", "test loss", "x step", "seeds as bands")
         assert see.row("B").startswith(" Δ")
         assert not set(text) & set("⠒⠤⠉")
         shutil.rmtree(root / runs[2])
         await see.press("ctrl+q")
 
-    async def third(see: Driver, app: Workbench) -> None:
+    async def third(see: Driver) -> None:
         await see.see("2 runs", "test loss")
         shutil.rmtree(root / runs[1])
         await see.press("ctrl+q")
 
-    async def fourth(see: Driver, app: Workbench) -> None:
+    async def fourth(see: Driver) -> None:
         await see.see("Nothing to compare yet")
 
     for story in (first, second, third, fourth):
@@ -601,7 +549,9 @@ def test_every_action_works_before_there_is_anything_to_see(root: Path) -> None:
         for action in ACTIONS:
             if action.id not in ("compare.export", "compare.copy"):
                 await screen.action_do(action.id)
-        await see.pilot.pause()
+        shown = ("2 runs", "[curves]") if screen.wish.runs else ("Nothing to compare yet",)
+        await see.see(*shown)
+        assert not [toast for toast in see.app._notifications if toast.severity == "error"]
 
     drive(root, named(root, "alexnet", "vgg"), story)
     drive(root, [], story)

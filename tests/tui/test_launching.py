@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from driving import said, until
 from made_runs import make_run
 from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
@@ -49,6 +50,10 @@ class ScriptedRun(threading.Thread):
     @property
     def begun(self) -> bool:
         return self.narrator.run is not None
+
+    @property
+    def is_over(self) -> bool:
+        return self.over.is_set()
 
     @property
     def run_id(self) -> str:
@@ -94,24 +99,6 @@ def play(root: Path, story: Story, size: tuple[int, int] = (80, 24), settings: S
     return app
 
 
-async def until(pilot: Pilot[None], true: Callable[[], object]) -> None:
-    for _ in range(400):
-        if true() and app_of(pilot).screen.is_mounted:
-            await pilot.pause()
-            return
-        await pilot.pause(0.02)
-    raise AssertionError("it never came to that")
-
-
-def app_of(pilot: Pilot[None]) -> Workbench:
-    assert isinstance(pilot.app, Workbench)
-    return pilot.app
-
-
-def said(app: Workbench) -> str:
-    return "\n".join(notice.message for notice in app._notifications)
-
-
 def text(app: Workbench) -> str:
     return "\n".join(str(static.content) for static in app.screen.query(Static))
 
@@ -143,7 +130,9 @@ def test_seeds_are_typed_and_make_a_queue_whose_first_run_is_shown(tmp_path: Pat
     async def story(app: Workbench, pilot: Pilot[None]) -> None:
         app.launch(quick(), source="quick")
         await until(pilot, lambda: isinstance(app.screen, LaunchDialog))
-        await pilot.press("s", "backspace", *"0..x", "enter")
+        await pilot.press("s")
+        assert "0..4 or 1,5,7: one run for each" in text(app)
+        await pilot.press(*"0..x", "enter")  # in place of the profile's seed
         assert app.screen.query_one(Prompt).what == "seeds", "a mistake is said in the line, and the line stays"
         assert "got 0..x" in text(app)
         await pilot.press("backspace", "2", "enter")
@@ -168,7 +157,7 @@ def test_detached_is_one_key_or_a_setting_and_can_start_beside_others(tmp_path: 
     async def story(app: Workbench, pilot: Pilot[None]) -> None:
         app.launch(quick())
         await until(pilot, lambda: isinstance(app.screen, LaunchDialog))
-        assert "detached: a process of its own" in text(app)
+        assert "detached: its own process, which goes on" in text(app)
         await pilot.press("enter")
         await until(pilot, lambda: scripted == [tmp_path])
         app.launch(quick())
@@ -228,6 +217,7 @@ def test_what_cannot_begin_is_told_and_stays_in_the_queue_to_be_read(tmp_path: P
         await pilot.press("D")
         await until(pilot, lambda: app.screen.query_one(OptionList).option_count == 0)
         assert "Nothing waits" in text(app)
+        assert "esc out" in text(app)
 
     play(tmp_path, story)
 
@@ -257,21 +247,30 @@ def test_the_queue_is_put_in_another_order_and_thinned_by_keys(tmp_path: Path) -
     play(tmp_path, story)
 
 
+async def asked_whether_to_leave(app: Workbench, pilot: Pilot[None]) -> None:
+    """A run trains in a thread, and `q` was pressed."""
+    app.launches.launcher.submit([Order(profile="x = 1\n", label="long")])
+    await until(pilot, lambda: app.has_threaded_run and ScriptedRun.made[0].run_id)
+    await until(pilot, lambda: isinstance(app.screen, TrainScreen))
+    await pilot.press("q")
+    await until(pilot, lambda: isinstance(app.screen, LeaveDialog))
+
+
 @pytest.mark.parametrize(("key", "cause"), [("h", HAND_OVER), ("s", "the screen was left")])
 def test_leaving_asks_what_becomes_of_the_run(tmp_path: Path, key: str, cause: str, scripted: list[Path]) -> None:
     ScriptedRun.stops_at_once = False
 
     async def story(app: Workbench, pilot: Pilot[None]) -> None:
-        app.launches.launcher.submit([Order(profile="x = 1\n", label="long")])
-        await until(pilot, lambda: app.has_threaded_run and ScriptedRun.made[0].run_id)
-        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
-        await pilot.press("q")
-        await until(pilot, lambda: isinstance(app.screen, LeaveDialog))
+        await asked_whether_to_leave(app, pilot)
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, LeaveDialog))
         assert ScriptedRun.made[0].cause == ""
-        await pilot.press("ctrl+q")
+        app.launches.launcher.submit([Order(profile="x = 2\n", label="next")])
+        await pilot.press("Q")
+        await until(pilot, lambda: isinstance(app.screen, QueueDialog))
+        await pilot.press("ctrl+q")  # out of any dialog
         await until(pilot, lambda: isinstance(app.screen, LeaveDialog))
+        assert "1 run waits behind it: h takes it along, s leaves it in the queue" in text(app)
         await pilot.press(key)
         await until(pilot, lambda: ScriptedRun.made[0].cause == cause)
         assert "finishes its step" in text(app)
@@ -285,25 +284,65 @@ def test_leaving_asks_what_becomes_of_the_run(tmp_path: Path, key: str, cause: s
     words = app.launches.finish()
     run = ScriptedRun.made[0].run_id
     if key == "h":
-        assert words == f"{run} goes on in a process of its own"
-        assert [entry.order.run for entry in Queue(tmp_path).waiting()] == [run]
+        assert words == f"{run} goes on in a process of its own; 1 more waits for it"
+        assert [entry.order.run for entry in Queue(tmp_path).waiting()] == [run, ""]
         assert scripted == [tmp_path]
     else:
         assert words.endswith(f"--resume {run} --runs {shlex.quote(str(tmp_path))}")
-        assert (Queue(tmp_path).waiting(), scripted) == ([], [])
+        assert [entry.order.label for entry in Queue(tmp_path).waiting()] == ["next"]
+        assert scripted == []
+
+
+def test_a_run_that_ends_just_when_somebody_quits_is_not_asked_about(tmp_path: Path) -> None:
+    async def story(app: Workbench, pilot: Pilot[None]) -> None:
+        await asked_whether_to_leave(app, pilot)
+        ScriptedRun.made[0].over.set()
+        await until(pilot, lambda: not app.is_running or app._exit)
+
+    play(tmp_path, story)
+
+
+def test_a_run_that_draws_its_plots_is_not_asked_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ScriptedRun, "is_over", property(lambda run: run.begun))
+
+    async def story(app: Workbench, pilot: Pilot[None]) -> None:
+        app.launches.launcher.submit([Order(profile="x = 1\n", label="drawing")])
+        await until(pilot, lambda: app.has_threaded_run and ScriptedRun.made[0].run_id)
+        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
+        await pilot.press("q")
+        await until(pilot, lambda: not app.is_running or app._exit)
+        assert not ScriptedRun.made[0].over.is_set()
+
+    play(tmp_path, story)
+
+
+def test_a_run_that_ends_while_somebody_thinks_about_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workbench.tui.screens.leaving.AT_ITS_END_SECONDS", 0.0)
+
+    async def story(app: Workbench, pilot: Pilot[None]) -> None:
+        await asked_whether_to_leave(app, pilot)
+        ScriptedRun.made[0].over.set()
+        await until(pilot, lambda: "It is over" in text(app))
+        await pilot.press("h")
+        assert "It is over" in text(app)
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, LeaveDialog))
+        assert not app._exit
+        await pilot.press("q")
+        await until(pilot, lambda: not app.is_running or app._exit)
+
+    play(tmp_path, story)
 
 
 def test_leaving_without_waiting_for_the_step(tmp_path: Path) -> None:
     ScriptedRun.stops_at_once = False
 
     async def story(app: Workbench, pilot: Pilot[None]) -> None:
-        app.launches.launcher.submit([Order(profile="x = 1\n", label="long")])
-        await until(pilot, lambda: app.has_threaded_run and ScriptedRun.made[0].run_id)
-        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
-        await pilot.press("q")
-        await until(pilot, lambda: isinstance(app.screen, LeaveDialog))
+        await asked_whether_to_leave(app, pilot)
         await pilot.press("s", "q")
         await until(pilot, lambda: not app.is_running or app._exit)
+        run = ScriptedRun.made[0]
+        assert (run.cause, run.over.is_set()) == ("the screen was left", False)
 
     play(tmp_path, story)
 

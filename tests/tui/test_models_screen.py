@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from driving import screen_text, until
 from made_runs import make_run
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
@@ -17,6 +18,7 @@ from workbench.tui.app import Workbench
 from workbench.tui.model_rows import arrange, best_of, filter_of, own_results, rows
 from workbench.tui.screens.model_list import fitting
 from workbench.tui.screens.models import ModelsScreen
+from workbench.tui.widgets.frame import Hints
 from workbench.tui.widgets.layer_tree import LayerTree, heading, lines_inside
 
 ROWS = rows()
@@ -54,15 +56,6 @@ def on_screen(
     asyncio.run(play())
 
 
-async def until(pilot: Pilot[None], happened: Callable[[], bool]) -> None:
-    """Wait for what a thread does; the assertion that follows tells if it did not."""
-    for _ in range(200):
-        if happened():
-            return
-        await asyncio.sleep(0.02)
-        await pilot.pause()
-
-
 def text_of(widget: Static) -> str:
     """What a widget shows."""
     return "\n".join("".join(segment.text for segment in line) for line in widget.render_lines(widget.size.region))
@@ -70,6 +63,11 @@ def text_of(widget: Static) -> str:
 
 def names_of(screen: ModelsScreen) -> list[str]:
     return [row.name for row in screen.models.shown]
+
+
+def hints(screen: ModelsScreen) -> list[str]:
+    """The hints of the last line."""
+    return [f"{key} {action.label}" for key, action, _ in screen.query_one(Hints)._fitting()]
 
 
 def test_all_rows_of_the_seed_come_first_and_no_network_is_missing() -> None:
@@ -194,6 +192,72 @@ def test_the_walk_unfolds_at_a_chosen_size(tmp_path: Path) -> None:
     on_screen(tmp_path, (80, 24), story, walk)
 
 
+def test_the_keys_go_to_the_view_and_come_back_and_are_never_nowhere(tmp_path: Path) -> None:
+    release = threading.Event()
+
+    def walk(name: str, image_size: int) -> Layer:
+        release.wait(10)
+        return small_network(name, image_size)
+
+    async def story(pilot: Pilot[None], screen: ModelsScreen) -> None:
+        tree, listed = screen.query_one(LayerTree), screen.models.listed
+        assert hints(screen)[0] == "→ read"
+        await pilot.press("w", "right")
+        assert screen.focused is not None  # the walk is not there yet, and the keys wait in its place
+        assert screen.focused.id == "layers"
+        assert "→ read" not in hints(screen)
+        assert hints(screen)[0] == "esc back"
+        release.set()
+        await until(pilot, lambda: screen.focused is tree)
+        assert screen.focused is tree
+        release.clear()
+        await pilot.press("plus")
+        assert screen.focused is not tree
+        release.set()
+        await until(pilot, lambda: screen.focused is tree)
+        assert screen.focused is tree
+        await pilot.press("escape")
+        assert screen.focused is listed
+        for key in ("l", "enter", "tab", "greater_than_sign"):
+            await pilot.press(key)
+            assert screen.focused is tree
+            await pilot.press("shift+tab")
+            assert screen.focused is listed
+        await pilot.press("slash", *"resnet18", "down")
+        assert screen.models.row is not None
+        assert screen.models.row.name == "se_resnet18"
+        await pilot.press("enter", "right", "escape")
+        assert screen.models.filtered
+        assert screen.focused is listed
+        await pilot.press("escape")
+        assert not screen.models.filtered
+
+    on_screen(tmp_path, (80, 24), story, walk)
+
+
+def test_a_wrong_image_size_stays_in_the_line_with_the_reason(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[None], screen: ModelsScreen) -> None:
+        field, note = screen.query_one("#size", Input), screen.query_one("#layers-note", Static)
+        await pilot.press("w")
+        await until(pilot, lambda: screen.query_one(LayerTree).display)
+        await pilot.press("i")
+        assert "image size in pixels" in text_of(note)
+        for wrong in ("7", "4097", "99999", "-5", ""):
+            field.value = wrong
+            await pilot.press("enter")
+            await pilot.pause()
+            assert field.display
+            assert "a whole number from 8 to 4096" in text_of(note)
+        assert screen.image_size == 224
+        await pilot.press("escape")
+        await pilot.pause()
+        assert not field.display
+        assert "module" in text_of(note)
+        assert screen.focused is screen.query_one(LayerTree)
+
+    on_screen(tmp_path, (80, 24), story)
+
+
 def test_a_network_that_cannot_be_walked_does_not_end_the_app(tmp_path: Path) -> None:
     def walk(name: str, image_size: int) -> Layer:
         raise RuntimeError("\x1b[2Jbroken [/oops]")
@@ -206,7 +270,10 @@ def test_a_network_that_cannot_be_walked_does_not_end_the_app(tmp_path: Path) ->
         assert "\x1b" not in text_of(note)
         await pilot.press("v")
         await pilot.pause()
-        assert "AlexNet" in text_of(screen.query_one("#source-text", Static))
+        source = screen.query_one("#source-text", Static)
+        assert "AlexNet" in text_of(source)
+        shown = [segment.style for line in source.render_lines(source.size.region) for segment in line if segment.style]
+        assert len({style.color for style in shown}) > 3  # words, texts, comments and names differ
 
     on_screen(tmp_path, (80, 24), story, walk)
 
@@ -217,7 +284,7 @@ def test_every_view_at_every_size(tmp_path: Path, size: tuple[int, int]) -> None
         for key in ("w", "v", "c", "z", "escape"):
             await pilot.press(key)
         await pilot.pause()
-        shown = "\n".join("".join(segment.text for segment in line) for line in screen._compositor.render_strips())
+        shown = screen_text(screen.app)
         if size == (20, 5):
             assert "needs 60x16" in shown
             assert "alexnet" not in shown

@@ -35,6 +35,8 @@ def test_what_can_be_holds() -> None:
         ({"models.sort": "question_mark"}, 'models.sort: the key "?" is that of app.help already'),
         ({"app.quit": "s"}, 'app.quit: the key "s" is that of models.sort already'),
         ({"runs.sort": "j"}, 'runs.sort: the key "j" is that of table.down already'),
+        ({"profiles.new": "j"}, 'profiles.new: the key "j" is that of rows.down already'),
+        ({"form.undo": "k"}, 'form.undo: the key "k" is that of rows.up already'),
         ({"runs.sort": "\x1b[2J"}, 'runs.sort: unknown key "\ufffd[2J"'),
     ],
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from driving import said, screen_text, until
 from made_runs import make_run
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -20,7 +21,7 @@ from workbench.tui.app import Workbench
 from workbench.tui.new_profile import beginnings
 from workbench.tui.path_completion import complete
 from workbench.tui.profile_preview import Duration, Memory
-from workbench.tui.profile_rows import fitting
+from workbench.tui.profile_rows import field_line, fitting, origin_text
 from workbench.tui.screens.profile_dialogs import Pick
 from workbench.tui.screens.profile_form import ProfileForm
 from workbench.tui.screens.profile_look import ProfileLook
@@ -93,15 +94,6 @@ def play(story: Story, size: tuple[int, int] = (80, 24), settings: Settings | No
     asyncio.run(played())
 
 
-async def until(pilot: Pilot[None], happened: Callable[[], Any]) -> None:
-    """Wait for what a thread does; the assertion that follows tells if it did not."""
-    for _ in range(200):
-        await pilot.pause()
-        if happened():
-            return
-        await asyncio.sleep(0.01)
-
-
 async def opened(pilot: Pilot[None], app: Launching, name: str = "mine") -> ProfileForm:
     """The form of a profile."""
     app.edit_profile(find(name))
@@ -109,17 +101,9 @@ async def opened(pilot: Pilot[None], app: Launching, name: str = "mine") -> Prof
     return app.form
 
 
-def screen_text(app: Workbench) -> str:
-    return "\n".join("".join(piece.text for piece in line) for line in app.screen._compositor.render_strips())
-
-
 def line_of(app: Workbench, words: str) -> str:
     """The first line of the screen with these words."""
     return next((line for line in screen_text(app).splitlines() if words in line), "")
-
-
-def notices(app: Workbench) -> str:
-    return "\n".join(notice.message for notice in app._notifications)
 
 
 async def choose(pilot: Pilot[None], app: Workbench, place: int) -> None:
@@ -147,8 +131,8 @@ def test_files_stand_under_headings_with_what_differs_and_a_broken_one_with_its_
         assert app.profiles.listed.profile.name == "broken"
         assert "broken.toml:1" in app.screen.query_one("#file-pane", TextLines).plain
         await pilot.press("enter")
-        await until(pilot, lambda: notices(app))
-        assert "broken.toml:1" in notices(app)
+        await until(pilot, lambda: said(app))
+        assert "broken.toml:1" in said(app)
         assert app.form.draft is None
         await pilot.press("slash", *"zzz")
         assert "esc clears" in screen_text(app)
@@ -178,13 +162,22 @@ def test_a_file_is_copied_deleted_after_a_question_and_fetched_back(tmp_path: Pa
         await until(pilot, lambda: isinstance(app.screen, Ask))
         await pilot.press("y")
         await until(pilot, lambda: not copy.exists())
-        await until(pilot, lambda: "u fetches it back" in notices(app))
+        await until(pilot, lambda: "u fetches it back" in said(app))
         await pilot.press("u")
+        await until(pilot, copy.exists)
+        assert copy.read_text() == MINE
+        app.profiles.listed.rows.select(str(copy))
+        await pilot.press("D")
+        await until(pilot, lambda: isinstance(app.screen, Ask))
+        await pilot.press("y")
+        await until(pilot, lambda: not copy.exists())
+        await pilot.press("U")
+        await choose(pilot, app, 0)
         await until(pilot, copy.exists)
         assert copy.read_text() == MINE
         await pilot.press("escape", "slash", *"papers/vit", "enter", "D")
         await pilot.pause()
-        assert "built-in" in notices(app)
+        assert "built-in" in said(app)
         assert not isinstance(app.screen, Ask)
 
     play(story)
@@ -321,6 +314,104 @@ def test_a_file_that_another_editor_changed_is_noticed_and_neither_version_is_lo
     assert mine.read_text() == MINE.replace("lr = 0.05 ", "lr = 0.07 ")
 
 
+def test_a_name_is_typed_in_place_of_the_suggestion_and_one_that_cannot_be_written_stays_in_the_line(
+    tmp_path: Path,
+) -> None:
+    async def story(pilot: Pilot[None], app: Launching) -> None:
+        form = await opened(pilot, app)
+        line = form.query_one(Input)
+        await pilot.press("W")
+        assert line.value == "profiles/mine-2.toml"
+        await pilot.press(*"block/x", "enter")  # below a file there is no place for another
+        await until(pilot, lambda: form.typing == "name" and not form.busy)
+        await pilot.pause()
+        assert line.value == "block/x"
+        assert "block/x.toml: cannot be written: " in line_of(app, "! ")
+        await pilot.press(*"taken", "enter")
+        await until(pilot, lambda: isinstance(app.screen, Choose))
+        assert "take what is on the disk" not in screen_text(app)  # that would be of the draft's own file
+        await choose(pilot, app, 0)  # another name
+        await pilot.press(*"other", "enter")
+        await until(pilot, lambda: (tmp_path / "profiles" / "other.toml").exists())
+
+    (tmp_path / "block").write_text("")
+    (tmp_path / "profiles" / "taken.toml").write_text("seed = 1\n")
+    play(story)
+    assert sorted(path.name for path in (tmp_path / "profiles").glob("*")) == ["mine.toml", "other.toml", "taken.toml"]
+    assert (tmp_path / "profiles" / "taken.toml").read_text() == "seed = 1\n"
+
+
+def test_a_file_that_is_gone_is_said_to_be_gone_and_can_be_written_anew(tmp_path: Path) -> None:
+    mine = tmp_path / "profiles" / "mine.toml"
+
+    async def story(pilot: Pilot[None], app: Launching) -> None:
+        form = await opened(pilot, app)
+        mine.unlink()
+        form.check_disk()
+        await until(pilot, lambda: form.changed_on_disk)
+        assert "gone from the disk: w asks and writes it anew" in screen_text(app)
+        await pilot.press("w")
+        await until(pilot, lambda: isinstance(app.screen, Choose))
+        await pilot.pause()
+        assert "take what is on the disk" not in screen_text(app)
+        assert "write it anew" in screen_text(app)
+        await choose(pilot, app, 1)
+        await until(pilot, mine.exists)
+        await until(pilot, lambda: "gone" not in screen_text(app))
+        assert "gone" not in screen_text(app)
+
+    play(story)
+    assert mine.read_text() == MINE
+
+
+def test_a_network_that_there_is_not_is_refused_where_it_was_typed(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[None], app: Launching) -> None:
+        form = await opened(pilot, app)
+        form.rows.select("model.arch")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Pick))
+        dialog = app.screen.query_one("Pick > Vertical")
+        assert line_of(app, "enter takes it") == screen_text(app).splitlines()[dialog.region.bottom - 2]
+        await pilot.press(*"zzz", "enter")
+        await pilot.pause()
+        assert isinstance(app.screen, Pick)
+        assert '! no network is called "zzz"' in screen_text(app)
+        await pilot.press(*":net", "enter")
+        await until(pilot, lambda: not isinstance(app.screen, Pick))
+        assert form.draft is not None
+        assert 'arch = "zzz:net"' in form.draft.text()
+        form.rows.select("optim.name")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Pick))
+        await pilot.press(*"zzz", "enter")
+        await pilot.pause()
+        assert "! nothing fits" in screen_text(app)
+
+    play(story, size=(80, 24))
+
+
+def test_a_problem_that_no_key_is_to_blame_for_says_what_to_press(tmp_path: Path) -> None:
+    (tmp_path / "profiles" / "round.toml").write_text('extends = "round"\n')
+
+    async def story(pilot: Pilot[None], app: Launching) -> None:
+        form = await opened(pilot, app, "round")
+        await pilot.press("home")
+        await pilot.pause()
+        assert "extends forms a cycle" in screen_text(app)
+        assert "e chooses another profile to extend" in screen_text(app)
+        await pilot.press("r")
+        await pilot.pause()
+        assert "nothing to take out" in screen_text(app)
+        assert not said(app)
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, Pick))
+        await pilot.press(*"base", "enter")
+        await until(pilot, lambda: not form.problems)
+        assert not form.problems
+
+    play(story)
+
+
 def test_a_draft_is_kept_over_a_visit_elsewhere_and_asked_about_before_it_is_lost(tmp_path: Path) -> None:
     async def story(pilot: Pilot[None], app: Launching) -> None:
         form = await opened(pilot, app)
@@ -367,7 +458,7 @@ def test_a_launch_gets_what_holds_and_a_wrong_draft_shows_its_first_fault(tmp_pa
         await until(pilot, lambda: form.run == run.name)
         await pilot.press("slash", *"lr", "enter", "G")
         assert not app.launched
-        assert "at least 32 px" in notices(app)
+        assert "at least 32 px" in said(app)
         assert form.rows.key == "data.image_size"
         await pilot.press("enter", *"32", "enter", "G")
         assert [(parent, resolved.profile.data.image_size) for resolved, parent, _ in app.launched] == [(run.name, 32)]
@@ -524,6 +615,33 @@ def test_a_profile_begins_with_the_network_that_was_asked_for() -> None:
     assert [begin.settings for begin in beginnings("mine:Net")] == [(("model.arch", "mine:Net"),)]
 
 
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        ("seed", "integer 0 or more"), ("data.image_size", "integer 8 to 4096, px"), ("optim.lr", "number above 0"),
+        ("optim.beta1", "number 0 to below 1"), ("augment.crop_scale", "number above 0, up to 1"),
+        ("schedule.warmup", "5ep, 500step or 10%"), ("train.tf32", "true or false"), ("data.root", "path"),
+        ("model.freeze", "none|backbone"), ("data.dataset", "choice of 8"),
+    ],
+)  # fmt: skip
+def test_what_may_be_written_is_told_in_words_that_every_terminal_has(key: str, kind: str) -> None:
+    draft = Draft.new("base")
+    draft.set("schedule.name", "one_cycle")
+    lines = {field.key.path: field_line(field, {}, 200).plain for field in draft.fields()}
+    assert lines[key].endswith(kind)
+    assert not any(sign in line for line in lines.values() for sign in "≥≤")
+
+
+def test_what_is_not_set_says_what_decides() -> None:
+    draft = Draft.new("base")
+    fields = {field.key.path: field for field in draft.fields()}
+    assert origin_text(fields["augment.crop"]) == "not set: the preset that data.augment names decides"
+    assert origin_text(fields["model.freeze"]) == "inherited from default"
+    draft.set("augment.crop", "pad")
+    fields = {field.key.path: field for field in draft.fields()}
+    assert origin_text(fields["augment.crop"]).startswith("set in this file")
+
+
 def test_fields_are_found_by_name_and_description() -> None:
     fields = Draft.open(Path("profiles/mine.toml"), environ={}).fields()
     assert [field.key.path for field in fitting(fields, "all", "moving average")] == ["train.ema"]
@@ -549,6 +667,6 @@ def test_a_terminal_that_goes_away_takes_no_draft_with_it(project: Path) -> None
 
     async def look(pilot: Pilot[None], app: Launching) -> None:
         await until(pilot, lambda: app._notifications)
-        assert kept.name in "".join(notice.message for notice in app._notifications)
+        assert kept.name in said(app)
 
     play(look, settings_path=settings)

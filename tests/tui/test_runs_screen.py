@@ -5,10 +5,10 @@ import json
 import os
 import shutil
 import threading
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import driving
 import pytest
 from made_runs import make_run
 from textual.app import App
@@ -26,9 +26,6 @@ from workbench.tui.screens.runs_dialogs import Ask, Choose, ChooseColumns, NoteE
 from workbench.tui.widgets.frame import Hints
 from workbench.tui.widgets.lines import TextLines
 from workbench.tui.widgets.table import VirtualTable
-
-PATIENCE = 20.0
-"""Seconds; a busy machine takes longer, and nothing here waits for them to pass."""
 
 
 class Bench(App[None]):
@@ -66,7 +63,7 @@ class Bench(App[None]):
         return str(self.runs.query_one(where, Static).content)
 
     def toasts(self) -> str:
-        return "\n".join(notification.message for notification in self._notifications)
+        return driving.said(self)
 
 
 class Story:
@@ -75,11 +72,7 @@ class Story:
         self.pilot = pilot
 
     async def until(self, what: Callable[[], object]) -> None:
-        """Wait for what a thread has to do first."""
-        deadline = time.monotonic() + PATIENCE
-        while not what():
-            assert time.monotonic() < deadline, "\n".join([*self.app.lines(), self.app.toasts()])
-            await self.pilot.pause(0.01)
+        await driving.until(self.pilot, what)
 
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
@@ -136,7 +129,7 @@ def test_until_the_first_look_is_over_a_line_says_that_it_is_under_way(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_on, look = threading.Event(), Desk.look
-    monkeypatch.setattr(Desk, "look", lambda *given, **more: go_on.wait(PATIENCE) and look(*given, **more))
+    monkeypatch.setattr(Desk, "look", lambda *given, **more: go_on.wait(20.0) and look(*given, **more))
 
     async def play() -> None:
         app = Bench(root)

@@ -7,14 +7,20 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from terminal import Terminal as SeenTerminal
+from textual.screen import Screen
 
+from workbench.launch.orders import Order
+from workbench.launch.thread import ThreadedRun
 from workbench.tui import signals as module
 from workbench.tui.app import Workbench
 from workbench.tui.main import Terminal
+from workbench.tui.settings import Settings
 from workbench.tui.signals import Signals, ending_on_signals
 
 
@@ -77,6 +83,78 @@ def test_a_screen_that_does_not_end_is_not_waited_for(
         signals.screen_is_over()
     assert called.wait(0.6) != ends
     assert signals.exit_code == 75
+
+
+@pytest.mark.parametrize("name", ["models", "profiles", "train", "runs", "compare"])
+def test_the_end_may_come_while_a_screen_is_put_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Textual mounts no widget any more by then, and tells the screen all the same that it is mounted."""
+    put_together = Screen._compose
+
+    async def ended_meanwhile(self: Screen[object]) -> None:
+        app.exit(return_code=3)
+        await put_together(self)
+
+    async def run() -> None:
+        async with app.run_test(size=(80, 24)) as pilot:
+            monkeypatch.setattr(Screen, "_compose", ended_meanwhile)
+            app.go(name)
+            await pilot.pause(0.2)
+
+    app = Workbench(tmp_path, Settings(screen="runs" if name == "models" else "models"), preload=False)
+    asyncio.run(run())
+    assert app.return_code == 3
+    assert app._exit_renderables == []
+
+
+def test_interrupted_twice_nobody_waits_for_the_run_and_nothing_is_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception out of waiting would land anywhere: in a finalizer it is printed, and nobody stops waiting."""
+    never = threading.Event()
+    monkeypatch.setattr(ThreadedRun, "_train", lambda self: never.wait(60))
+    monkeypatch.setattr(ThreadedRun, "begun", True)
+    app = Workbench(tmp_path, preload=False)
+    monkeypatch.setattr(app, "post_message", lambda message: True)
+    app.launches.launcher.submit([Order(profile="x = 1\n", label="endless")])
+    for _ in range(1000):
+        if app.launches.live is not None:
+            break
+        never.wait(0.01)
+    assert app.launches.live is not None
+    with ending_on_signals(app, lambda signals: None) as signals:
+        signal.raise_signal(signal.SIGTERM)  # what comes first says how it ends
+        signals.screen_is_over()
+        for seconds in (0.2, 0.4):
+            threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT)).start()
+        began = time.monotonic()
+        app.launches.finish(signals.name)
+        assert 0.3 < time.monotonic() - began < 20
+    assert signals.exit_code == 75
+    never.set()
+
+
+def test_a_signal_that_comes_while_the_last_words_are_said_is_no_trouble(tmp_path: Path) -> None:
+    """As a program of its own, in a terminal: what is left by then is Python's own handler, and its traceback."""
+    code = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from workbench.tui import main\n"
+        "flush = main._flush\n"
+        "main._flush = lambda: (os.kill(os.getpid(), signal.SIGINT), flush())\n"
+        "sys.exit(main.run(Path('runs')))\n"
+    )
+    terminal = SeenTerminal([sys.executable, "-c", code], tmp_path, 80, 24)
+    try:
+        terminal.wait_for("76 networks")
+        os.kill(terminal.process.pid, signal.SIGINT)
+        while terminal.read():
+            pass
+        assert terminal.process.wait(timeout=20) == 130
+        assert b"Traceback" not in terminal.raw
+    finally:
+        terminal.end()
 
 
 def test_a_terminal_that_has_gone_takes_what_is_written_and_says_so_once() -> None:

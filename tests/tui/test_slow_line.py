@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.tui.slow_line import AGAIN, CALM, EVERY, GAP, LATE, LOST, SOON, SlowLine
+from workbench.tui.slow_line import AGAIN, CALM, EVERY, GAP, LAST_WAIT, LATE, LOST, SOON, SlowLine
 
 
 class Simulated:
@@ -115,6 +115,17 @@ def test_a_terminal_that_never_answers_is_asked_once_and_is_slow_only_if_writing
     assert line.line.slow
     line.go(CALM + 1)
     assert not line.line.slow
+
+
+def test_at_the_end_an_answer_is_waited_for_where_there_may_be_one() -> None:
+    line = SlowLine()
+    assert line.last_wait(0.0) == 0
+    line.asked(10.0)
+    assert [line.last_wait(now) for now in (10.0, 10.25, 11.0, 3600.0)] == [LAST_WAIT, LAST_WAIT - 0.25, 0, 0]
+    line.answered(3600.0)
+    assert line.last_wait(3600.0) == 0
+    line.asked(3700.0)
+    assert line.last_wait(3800.0) == LAST_WAIT
 
 
 def test_an_answer_that_does_not_come_is_enough() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from driving import Driver
 from made_runs import LiveRun, make_run
 
 from workbench.cli import main
@@ -75,24 +76,15 @@ def test_each_state_is_told_truthfully_everywhere(
     async def look() -> None:
         app = Workbench(tmp_path, preload=False)
         async with app.run_test(size=(160, 40)) as pilot:
-
-            async def until_shown(words: str) -> None:
-                for _ in range(300):
-                    rows = app.screen._compositor.render_strips()
-                    text = "\n".join("".join(segment.text for segment in row) for row in rows)
-                    if words in text:
-                        return
-                    await pilot.pause(0.02)
-                raise AssertionError(f"{words} not in\n{text}")
-
+            see = Driver(app, pilot)
             app.go("runs")
             for state in runs:
-                await until_shown(f"{SHAPES[state]} {state} ")
+                await see.see(f"{SHAPES[state]} {state} ")
             assert isinstance(app.screen, RunsScreen)
             assert app.screen.query_one(VirtualTable)
             for state, run in runs.items():
                 app.open_run(run)
-                await until_shown(f" {SHAPES[state]} {state}  {run}")
+                await see.see(f" {SHAPES[state]} {state}", f"  {run}  ")
                 assert isinstance(app.screen, TrainScreen)
 
     asyncio.run(look())

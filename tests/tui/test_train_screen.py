@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import driving
 import pytest
+from driving import Driver
 from fake_nvml import Driver as NvidiaDriver
 from made_runs import LiveRun, make_run
-from textual.app import App
 from textual.events import AppBlur, AppFocus
-from textual.pilot import Pilot
 from textual.widgets import Input
 
 from workbench.base.gpu import Gpu
@@ -39,8 +39,8 @@ CHARTS = (Wanted("loss", False, 80, 8),)
 EVIL = "\x1b]52;c;aGk=\x07\x1b[2J[/oops]\u202e"
 
 
-class Host(TellsEnds, App[None]):
-    """As little of an app as the screen needs."""
+class Host(TellsEnds, driving.Host):
+    """With what the screen asks of an app."""
 
     def __init__(self, root: Path) -> None:
         super().__init__()
@@ -54,45 +54,9 @@ class Host(TellsEnds, App[None]):
     def train(self) -> TrainScreen:
         return next(screen for screen in self.screen_stack if isinstance(screen, TrainScreen))
 
-    def text(self) -> str:
-        rows = self.screen._compositor.render_strips()
-        return "\n".join("".join(segment.text for segment in row) for row in rows)
-
-    @property
-    def toasts(self) -> list[str]:
-        return [toast.message for toast in self._notifications]
-
-
-class Driver:
-    """Keys, and patience until the screen shows what it should."""
-
-    def __init__(self, app: Host, pilot: Pilot[None]) -> None:
-        self.app, self.pilot = app, pilot
-
-    async def see(self, words: str | Callable[[], bool], seconds: float = 15) -> str:
-        """The screen once it shows the words; fails where it never does."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            await self.pilot.pause()
-            if words() if callable(words) else words in self.app.text():
-                return self.app.text()
-            await asyncio.sleep(0.02)
-        raise AssertionError(f"never seen: {words}\n{self.app.text()}\n{self.app.toasts}")
-
-    async def told(self, words: str) -> None:
-        await self.see(lambda: any(words in toast for toast in self.app.toasts))
-
-    async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-
 
 def drive(root: Path, size: tuple[int, int], story: Callable[[Driver], Awaitable[None]]) -> None:
-    async def play() -> None:
-        app = Host(root)
-        async with app.run_test(size=size) as pilot:
-            await story(Driver(app, pilot))
-
-    asyncio.run(play())
+    driving.drive(Host(root), story, size)
 
 
 @pytest.fixture
@@ -474,7 +438,7 @@ def test_only_changed_lines_of_a_chart_are_refreshed(
 def test_a_hidden_screen_asks_for_nothing(live: LiveRun, tmp_path: Path) -> None:
     async def story(see: Driver) -> None:
         await see.see("● running")
-        looker = see.app.train._looker
+        looker = see.app.train._asker
         assert looker is not None
         asked: list[Job] = []
         looker.ask = asked.append  # type: ignore[method-assign]
@@ -627,7 +591,7 @@ def test_a_live_run_of_this_machine_is_asked_itself(live: LiveRun, monkeypatch: 
 def test_it_looks_less_often_without_focus_and_at_once_when_that_is_back(live: LiveRun, tmp_path: Path) -> None:
     async def story(see: Driver) -> None:
         await see.see("● running")
-        looker = see.app.train._looker
+        looker = see.app.train._asker
         assert looker is not None
         asked: list[float] = []
         looker.ask = lambda job: asked.append(time.monotonic())  # type: ignore[method-assign]
@@ -655,7 +619,7 @@ def test_a_run_in_this_process_is_spared_a_screen_that_costs_much(
 
     async def story(see: Driver) -> None:
         await see.see("● running")
-        looker = see.app.train._looker
+        looker = see.app.train._asker
         assert looker is not None
         asked: list[float] = []
 

@@ -13,7 +13,7 @@ from workbench.base.errors import UserError
 from workbench.base.text import clean
 from workbench.data import digits, standard
 from workbench.data.policy import MIRRORED, Policy, resolve, without_effect
-from workbench.data.sources import Resident, Source
+from workbench.data.sources import Countable, Resident, Source
 from workbench.data.splits import Recipe, Split, hold_out
 from workbench.profile.schema import Augment, Data
 
@@ -58,7 +58,7 @@ def _open(data: Data, augment: Augment, seed: int, device: torch.device, report:
         from workbench.data.folder import open_folder  # Pillow, for folders only
 
         classes, train_part, test_part = open_folder(data, device, report)
-        source: Source = train_part.files
+        source: Countable = train_part.files
         labels = train_part.labels
         test = (test_part.files, test_part.labels) if test_part else None
     else:
@@ -81,7 +81,7 @@ def _assemble(
     seed: int,
     device: torch.device,
     classes: tuple[str, ...],
-    training: tuple[Source, Tensor],
+    training: tuple[Countable, Tensor],
     test: tuple[Source, Tensor] | None,
 ) -> Dataset:
     source, labels = training

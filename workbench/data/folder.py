@@ -31,7 +31,7 @@ class Part:
 
 
 class Files:
-    """Images decoded by workers as they are needed; a `Source`."""
+    """Images decoded by workers as they are needed; `Countable`."""
 
     def __init__(self, paths: Sequence[Path], sums: Tensor, size: int, workers: int, device: torch.device) -> None:
         """`sums` is int64 (N, 2, 3) from the scan: sum and sum of squares per image and channel."""
@@ -54,7 +54,7 @@ class Files:
             yield pinned.to(self.device, non_blocking=True)
 
     def totals(self, rows: Tensor) -> Totals:
-        """See `Source.totals`."""
+        """See `Countable.totals`."""
         sums, squares = self.sums[rows].sum(0).tolist()
         return Totals(len(rows) * self.size**2, tuple(sums), tuple(squares))
 

@@ -28,6 +28,10 @@ class Source(Protocol):
         `rows` is int64 on the CPU. Images outside the spans are not touched.
         """
 
+
+class Countable(Source, Protocol):
+    """A source that the images to train on may come from: how they are normalised is worked out from it."""
+
     def totals(self, rows: Tensor) -> Totals:
         """Sums over the images of `rows`, for mean and std."""
 
@@ -58,6 +62,6 @@ class Resident:
             yield self.images[there[first:last]]
 
     def totals(self, rows: Tensor) -> Totals:
-        """See `Source.totals`; counted on the CPU, a part at a time."""
+        """See `Countable.totals`; counted on the CPU, a part at a time."""
         there = rows.to(self.images.device)
         return totals(self.images[there[i : i + _CHUNK]].cpu() for i in range(0, len(there), _CHUNK))

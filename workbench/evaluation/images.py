@@ -11,7 +11,6 @@ from torch import Tensor
 from workbench.base.errors import UserError, did_you_mean
 from workbench.data import Dataset, Split, open_dataset
 from workbench.data.sources import Source, Span
-from workbench.data.stats import Totals
 from workbench.evaluation.model import Model
 from workbench.profile.schema import Data, DatasetName
 
@@ -123,10 +122,6 @@ class Recoloured:
         """See `Source.read`."""
         for images in self.source.read(rows, spans):
             yield recolour(images, self.channels)
-
-    def totals(self, rows: Tensor) -> Totals:
-        """See `Source.totals`: nobody asks, since the run's own mean and std are used."""
-        raise NotImplementedError
 
 
 def with_channels(source: Source, channels: int, note: Callable[[str], None] = lambda text: None) -> Source:

@@ -151,7 +151,7 @@ def page(entry: Entry) -> RenderableType:
     facts = {
         "recipe": card.recipe,
         "reported": card.reported,
-        "seed": seed,
+        "seed table": seed,
         "sizes": "; ".join(
             f"{short(card.params[classes])} parameters, {short(card.macs[classes])} MACs at {classes} classes"
             for classes in sorted(card.params)

@@ -3,12 +3,14 @@
 import os
 import platform
 
+from workbench.base.cpu import cpu_cores
 from workbench.base.text import clean
 
 
 def device_in_words(wanted: str) -> str:
     """A profile's device as a person wants to read it before a run: `auto: CUDA (NVIDIA H200)`, `cpu: 2 cores`."""
-    cpu = f"{_cores()} core{'' if _cores() == 1 else 's'}"
+    cores = cpu_cores()
+    cpu = f"{cores} core{'' if cores == 1 else 's'}"
     if wanted == "cpu":
         return f"cpu: {cpu}"
     names = gpu_names()
@@ -46,10 +48,3 @@ def gpu_names() -> list[str]:
         return shown
     chosen = [part.strip() for part in visible.split(",")]
     return [shown[int(part)] for part in chosen if part.isdecimal() and int(part) < len(shown)]
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not Linux
-        return os.cpu_count() or 1

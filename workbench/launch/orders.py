@@ -93,7 +93,7 @@ def read_seeds(text: str) -> tuple[int, ...]:
             raise ValueError(f"seeds are whole numbers, such as 3, 0..4 or 1,5,7 (got {clean(part, 40)})")
         low, high = int(first), int(last or first)
         if high < low or high - low >= MOST_SEEDS:
-            raise ValueError(f"{clean(part, 40)}: from a smaller to a larger one, at most {MOST_SEEDS}")
+            raise ValueError(f"{clean(part, 40)}: must go from a smaller to a larger seed, at most {MOST_SEEDS} in all")
         seeds |= dict.fromkeys(range(low, high + 1))
     if len(seeds) > MOST_SEEDS or any(seed >= 2**63 for seed in seeds):
         raise ValueError(f"at most {MOST_SEEDS} seeds, each below 2**63")

@@ -87,6 +87,11 @@ class ThreadedRun(threading.Thread):
         return self._request.armed
 
     @property
+    def is_over(self) -> bool:
+        """Whether nothing is trained any more, though the thread may have something left to do."""
+        return self.outcome is not None or self.error != ""
+
+    @property
     def stopping(self) -> bool:
         """Whether it was asked to stop."""
         return self._request.requested()
@@ -102,7 +107,8 @@ class ThreadedRun(threading.Thread):
     def run(self) -> None:
         """Whatever goes wrong in a run is recorded in it; what goes wrong before there is one is kept here."""
         try:
-            self.outcome = self._train()
+            self.outcome = self._train()  # from here on it is over; what is left is to draw
+            self._draw(self.outcome)
         except _NotBegunError:
             pass
         except Exception as error:  # noqa: BLE001  # the screen lives on and says it
@@ -125,15 +131,16 @@ class ThreadedRun(threading.Thread):
             outcome = start_run(
                 load_exact(self.profile), self.root, self.narrator, stop, parent=self.order.parent or None
             )
-        self._draw(outcome.run)
         return outcome
 
-    def _draw(self, run: Path) -> None:
+    def _draw(self, outcome: "Outcome") -> None:
         """Leave plots/ in the run directory, as a headless run does."""
         from workbench.runs.plots import write_plots
 
+        if outcome.state == "preempted":  # somebody waits for that, and whoever goes on with it draws at its end
+            return
         try:
-            write_plots(run)
+            write_plots(outcome.run)
         except Exception as error:  # noqa: BLE001  # the run is over and saved
             self.narrator.note(f"could not draw the plots: {error}")
 

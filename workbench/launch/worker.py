@@ -16,13 +16,12 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
+from workbench.base import exits
 from workbench.base.errors import UserError
 from workbench.launch.orders import environment
 from workbench.launch.queue import FOLDER, Entry, Queue, Turn, last_words, run_in
 
 POLL_SECONDS = 0.3
-PREEMPTED = 75
-"""Exit code of a run that is to go on: schedulers start the job again."""
 
 
 def main() -> int:
@@ -56,7 +55,7 @@ class Worker:
     @property
     def exit_code(self) -> int:
         """0, or as a signal wants it."""
-        return 0 if self.asked is None else 130 if self.asked == signal.SIGINT else 75
+        return 0 if self.asked is None else exits.exit_code(self.asked)
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Take no other order, and pass it on to the child, which knows what to do, also with a second one."""
@@ -97,7 +96,7 @@ class Worker:
         if self.asked is not None and not run:
             self.queue.put_back(entry)
             return
-        if self.exit_code == code == PREEMPTED:  # whoever starts a worker again wants the rest of it first
+        if self.exit_code == code == exits.PREEMPTED:  # whoever starts a worker again wants the rest of it first
             self.queue.add(replace(entry.order, profile="", run=run), first=True)
         self.queue.done(entry, "" if run else last_words(entry.output) or f"ended with exit code {code}")
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from workbench.profile.errors import closest, closest_key, did_you_mean, shown_value
 from workbench.profile.keys import default_choice, keys
-from workbench.profile.schema import DISCRIMINATED, LENGTH, LENGTHS
+from workbench.profile.lengths import LENGTH, LENGTHS
+from workbench.profile.schema import DISCRIMINATED
 from workbench.profile.sources import WORDS, scalar, typed
 from workbench.profile.validate import validate
 

@@ -3,6 +3,11 @@
 import functools
 import re
 
+LENGTH = r"^\d+(\.\d+)?(ep|step|%)$"
+"""A length of a schedule: "5ep" epochs, "500step" optimiser steps, or "10%" of the run."""
+LENGTHS = r"^\d+(\.\d+)?(ep|step|%)( *, *\d+(\.\d+)?(ep|step|%))*$"
+"""Several of them, separated by commas."""
+
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?)(ep|step|%)")
 
 LONGEST = 2**53

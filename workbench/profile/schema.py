@@ -2,28 +2,56 @@
 
 The same text is the command line's help, the JSON Schema and the form's help. Sections are frozen:
 a resolved profile is a value that passes between rooms. `optim` and `schedule` are chosen by their
-`name` (see `DISCRIMINATED`): each choice brings its own keys.
+`name` (see `DISCRIMINATED`): each choice brings its own keys. Both families are written in modules
+of their own, `optimizers` and `schedules`, and used from here.
 """
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from workbench.profile.optimizers import (
+    OPTIMIZERS,
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    Lamb,
+    Muon,
+    NAdam,
+    Optim,
+    Optimizer,
+    RMSprop,
+)
+from workbench.profile.schedules import (
+    SCHEDULES,
+    Constant,
+    Cosine,
+    Cyclic,
+    Multistep,
+    OneCycle,
+    Plateau,
+    Polynomial,
+    Schedule,
+    Step,
+    WarmupConstant,
+    WarmupCosine,
+    WarmupLinear,
+)
+from workbench.profile.section import Section
+
+__all__ = [
+    "DISCRIMINATED", "MONITOR", "SGD", "Adagrad", "Adam", "AdamW", "Augment", "Checkpoint", "Constant", "Cosine",
+    "Cyclic", "Data", "DatasetName", "Lamb", "Model", "Multistep", "Muon", "NAdam", "OneCycle", "Optim", "Optimizer",
+    "Plateau", "Polynomial", "Profile", "RMSprop", "Sam", "Scalar", "Schedule", "Section", "Step", "Train",
+    "WarmupConstant", "WarmupCosine", "WarmupLinear",
+]  # fmt: skip
 
 Scalar = bool | int | float | str
 
-LENGTH = r"^\d+(\.\d+)?(ep|step|%)$"
-"""A length of a schedule: "5ep" epochs, "500step" optimiser steps, or "10%" of the run."""
-LENGTHS = r"^\d+(\.\d+)?(ep|step|%)( *, *\d+(\.\d+)?(ep|step|%))*$"
-"""Several of them, separated by commas."""
 MONITOR = r"^(auto|(val|test|train)(_ema)?_(top1|top5|loss))$"
 
 DatasetName = Literal["digits", "mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100", "svhn", "folder"]
-
-
-class Section(BaseModel):
-    """A table of the profile. Unknown keys and values of another type are errors, never guessed."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Model(Section):
@@ -126,242 +154,6 @@ class Augment(Section):
     cutmix: float | None = Field(
         default=None, ge=0.0, le=10.0, description="alpha of CutMix's Beta distribution; 0 pastes nothing"
     )
-
-
-class Optimizer(Section):
-    """What every optimiser has."""
-
-    name: str = Field(description="optimiser")
-    lr: float = Field(gt=0.0, description="learning rate")
-    weight_decay: float = Field(default=0.0, ge=0.0, description="L2 penalty")
-    decay_norms_and_biases: bool = Field(
-        default=True,
-        description="weight decay also on norms, biases, class tokens and position embeddings, as the older papers do",
-    )
-
-
-class Adam(Optimizer):
-    """Adam (Kingma and Ba, 2015); weight decay is the L2 term of the paper's gradient, not decoupled."""
-
-    name: Literal["adam"] = Field(default="adam", description="optimiser")
-    lr: float = Field(default=0.001, gt=0.0, description="learning rate")
-    beta1: float = Field(default=0.9, ge=0.0, lt=1.0, description="decay of the gradient's running mean")
-    beta2: float = Field(default=0.999, ge=0.0, lt=1.0, description="decay of the squared gradient's running mean")
-    eps: float = Field(default=1e-8, gt=0.0, description="term added to the denominator for stability")
-
-
-class AdamW(Optimizer):
-    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019)."""
-
-    name: Literal["adamw"] = Field(default="adamw", description="optimiser")
-    lr: float = Field(default=0.001, gt=0.0, description="learning rate")
-    beta1: float = Field(default=0.9, ge=0.0, lt=1.0, description="decay of the gradient's running mean")
-    beta2: float = Field(default=0.999, ge=0.0, lt=1.0, description="decay of the squared gradient's running mean")
-    eps: float = Field(default=1e-8, gt=0.0, description="term added to the denominator for stability")
-    weight_decay: float = Field(default=0.01, ge=0.0, description="decoupled: times the learning rate each step")
-
-
-class SGD(Optimizer):
-    """Stochastic gradient descent with momentum as torch.optim.SGD defines it."""
-
-    name: Literal["sgd"] = Field(default="sgd", description="optimiser")
-    lr: float = Field(default=0.01, gt=0.0, description="learning rate")
-    momentum: float = Field(default=0.9, ge=0.0, lt=1.0, description="momentum; 0 is none")
-    nesterov: bool = Field(default=False, description="Nesterov's momentum (needs momentum above 0)")
-
-
-class RMSprop(Optimizer):
-    """RMSprop as torch.optim.RMSprop defines it: eps is added outside the root (TensorFlow adds it inside)."""
-
-    name: Literal["rmsprop"] = Field(default="rmsprop", description="optimiser")
-    lr: float = Field(default=0.01, gt=0.0, description="learning rate")
-    alpha: float = Field(default=0.99, ge=0.0, lt=1.0, description="decay of the squared gradient's running mean")
-    momentum: float = Field(default=0.0, ge=0.0, lt=1.0, description="momentum; 0 is none")
-    eps: float = Field(default=1e-8, gt=0.0, description="term added to the denominator for stability")
-    centered: bool = Field(default=False, description="divide by the estimated standard deviation")
-
-
-class Lamb(Optimizer):
-    """LAMB (You et al., 2020): Adam's step, scaled for each weight to the weight's own length."""
-
-    name: Literal["lamb"] = Field(default="lamb", description="optimiser")
-    lr: float = Field(default=0.005, gt=0.0, description="learning rate")
-    beta1: float = Field(default=0.9, ge=0.0, lt=1.0, description="decay of the gradient's running mean")
-    beta2: float = Field(default=0.999, ge=0.0, lt=1.0, description="decay of the squared gradient's running mean")
-    eps: float = Field(default=1e-6, gt=0.0, description="term added to the denominator for stability")
-    weight_decay: float = Field(default=0.01, ge=0.0, description="decoupled, inside the trust ratio")
-
-
-class NAdam(Optimizer):
-    """Adam with Nesterov's momentum (Dozat, 2016)."""
-
-    name: Literal["nadam"] = Field(default="nadam", description="optimiser")
-    lr: float = Field(default=0.002, gt=0.0, description="learning rate")
-    beta1: float = Field(default=0.9, ge=0.0, lt=1.0, description="decay of the gradient's running mean")
-    beta2: float = Field(default=0.999, ge=0.0, lt=1.0, description="decay of the squared gradient's running mean")
-    eps: float = Field(default=1e-8, gt=0.0, description="term added to the denominator for stability")
-    momentum_decay: float = Field(default=0.004, ge=0.0, description="how fast the momentum grows to beta1")
-
-
-class Adagrad(Optimizer):
-    """Adagrad (Duchi et al., 2011)."""
-
-    name: Literal["adagrad"] = Field(default="adagrad", description="optimiser")
-    lr: float = Field(default=0.01, gt=0.0, description="learning rate")
-    lr_decay: float = Field(default=0.0, ge=0.0, description="lr is divided by 1 + steps times this")
-    eps: float = Field(default=1e-10, gt=0.0, description="term added to the denominator for stability")
-
-
-class Muon(Optimizer):
-    """Muon (Jordan et al., 2024) for hidden matrices and kernels; AdamW for the first and last layer and the rest."""
-
-    name: Literal["muon"] = Field(default="muon", description="optimiser")
-    lr: float = Field(default=0.02, gt=0.0, description="learning rate")
-    momentum: float = Field(default=0.95, ge=0.0, lt=1.0, description="momentum; 0 is none")
-    nesterov: bool = Field(default=True, description="Nesterov's momentum (needs momentum above 0)")
-    ns_steps: int = Field(default=5, ge=1, le=20, description="Newton-Schulz iterations")
-    weight_decay: float = Field(default=0.01, ge=0.0, description="decoupled: times the learning rate each step")
-    adamw_lr: float = Field(default=0.001, gt=0.0, description="learning rate of what AdamW trains; same schedule")
-    beta1: float = Field(default=0.9, ge=0.0, lt=1.0, description="decay of the gradient's running mean")
-    beta2: float = Field(default=0.999, ge=0.0, lt=1.0, description="decay of the squared gradient's running mean")
-    eps: float = Field(default=1e-8, gt=0.0, description="term added to the denominator for stability")
-
-
-Optim = Annotated[
-    Adam | AdamW | SGD | RMSprop | Lamb | NAdam | Adagrad | Muon,
-    Field(discriminator="name"),
-]
-
-_WARMUP = "how long the learning rate rises linearly from near 0: 5ep, 500step or 5%"
-_END = "learning rate after the last step, as a fraction of optim.lr"
-
-
-class Constant(Section):
-    """The learning rate stays as it is."""
-
-    name: Literal["constant"] = Field(default="constant", description="learning-rate schedule")
-
-
-class WarmupConstant(Section):
-    """A linear rise, then constant."""
-
-    name: Literal["warmup_constant"] = Field(default="warmup_constant", description="learning-rate schedule")
-    warmup: str = Field(default="5%", pattern=LENGTH, description=_WARMUP)
-
-
-class WarmupLinear(Section):
-    """A linear rise, then a linear fall."""
-
-    name: Literal["warmup_linear"] = Field(default="warmup_linear", description="learning-rate schedule")
-    warmup: str = Field(default="5%", pattern=LENGTH, description=_WARMUP)
-    end: float = Field(default=0.0, ge=0.0, le=1.0, description=_END)
-
-
-class WarmupCosine(Section):
-    """A linear rise, then a cosine."""
-
-    name: Literal["warmup_cosine"] = Field(default="warmup_cosine", description="learning-rate schedule")
-    warmup: str = Field(default="5%", pattern=LENGTH, description=_WARMUP)
-    cycles: float = Field(
-        default=0.5, gt=0.0, le=1000.0, description="waves of the cosine; 0.5 falls once from the top to the end"
-    )
-    end: float = Field(default=0.0, ge=0.0, le=1.0, description=_END)
-
-
-class Cyclic(Section):
-    """Up and down between two rates (Smith, 2017). The momentum stays as it is."""
-
-    name: Literal["cyclic"] = Field(default="cyclic", description="learning-rate schedule")
-    mode: Literal["triangular", "triangular2", "exp_range"] = Field(
-        default="triangular",
-        description="all peaks alike, each peak half as high, or the height times gamma each step",
-    )
-    low: float = Field(
-        default=0.1, ge=0.0, le=1.0, description="learning rate at the bottom, as a fraction of optim.lr"
-    )
-    up: str = Field(default="1ep", pattern=LENGTH, description="length of a rise")
-    down: str = Field(default="1ep", pattern=LENGTH, description="length of a fall")
-    gamma: float = Field(default=1.0, gt=0.0, le=1.0, description="factor a step of mode exp_range")
-
-
-class Cosine(Section):
-    """Half a cosine from the optimiser's learning rate down to its end (Loshchilov and Hutter, 2017, no restarts)."""
-
-    name: Literal["cosine"] = Field(default="cosine", description="learning-rate schedule")
-    end: float = Field(default=0.0, ge=0.0, le=1.0, description=_END)
-
-
-class Step(Section):
-    """Times a factor after every so long."""
-
-    name: Literal["step"] = Field(default="step", description="learning-rate schedule")
-    every: str = Field(default="30%", pattern=LENGTH, description="time between two drops: 2.4ep, 500step or 30%")
-    factor: float = Field(default=0.1, gt=0.0, le=1.0, description="what the learning rate is multiplied by")
-    warmup: str = Field(default="0%", pattern=LENGTH, description=_WARMUP)
-
-
-class Multistep(Section):
-    """Times a factor at given times."""
-
-    name: Literal["multistep"] = Field(default="multistep", description="learning-rate schedule")
-    at: str = Field(
-        default="50%, 75%", pattern=LENGTHS, description="when the learning rate drops: 5ep, 500step or 50%"
-    )
-    factor: float = Field(default=0.1, gt=0.0, le=1.0, description="what the learning rate is multiplied by")
-    warmup: str = Field(default="0%", pattern=LENGTH, description=_WARMUP)
-
-
-class Polynomial(Section):
-    """The rest of the run to a power."""
-
-    name: Literal["polynomial"] = Field(default="polynomial", description="learning-rate schedule")
-    power: float = Field(default=1.0, gt=0.0, le=100.0, description="1 is a straight line")
-    end: float = Field(default=0.0, ge=0.0, le=1.0, description=_END)
-    warmup: str = Field(default="0%", pattern=LENGTH, description=_WARMUP)
-
-
-class OneCycle(Section):
-    """One rise and one fall (Smith and Topin, 2018), each half a cosine or a line. The momentum stays as it is."""
-
-    name: Literal["one_cycle"] = Field(default="one_cycle", description="learning-rate schedule")
-    warmup: str = Field(default="30%", pattern=LENGTH, description="length of the rise: 5ep, 500step or 30%")
-    start: float = Field(
-        default=0.04, ge=0.0, le=1.0, description="learning rate of the first step, as a fraction of optim.lr"
-    )
-    end: float = Field(default=0.0, ge=0.0, le=1.0, description=_END)
-    shape: Literal["cosine", "linear"] = Field(default="cosine", description="how it rises and falls")
-
-
-class Plateau(Section):
-    """Times a factor when checkpoint.monitor has not improved for some epochs."""
-
-    name: Literal["plateau"] = Field(default="plateau", description="learning-rate schedule")
-    factor: float = Field(default=0.1, gt=0.0, lt=1.0, description="what the learning rate is multiplied by")
-    patience: int = Field(
-        default=2, ge=0, description="epochs without improvement that pass first", json_schema_extra={"unit": "epochs"}
-    )
-    threshold: float = Field(default=0.0001, ge=0.0, description="smallest change that counts as an improvement")
-    cooldown: int = Field(
-        default=0, ge=0, description="epochs after a drop that do not count", json_schema_extra={"unit": "epochs"}
-    )
-    end: float = Field(default=0.0, ge=0.0, le=1.0, description="lowest learning rate, as a fraction of optim.lr")
-    warmup: str = Field(default="0%", pattern=LENGTH, description=_WARMUP)
-
-
-Schedule = Annotated[
-    Constant
-    | WarmupConstant
-    | WarmupLinear
-    | WarmupCosine
-    | Cyclic
-    | Cosine
-    | Step
-    | Multistep
-    | Polynomial
-    | OneCycle
-    | Plateau,
-    Field(discriminator="name"),
-]
 
 
 class Sam(Section):
@@ -509,29 +301,5 @@ class Profile(Section):
     checkpoint: Checkpoint = Field(default_factory=Checkpoint)
 
 
-DISCRIMINATED: dict[str, dict[str, type[Section]]] = {
-    "optim": {
-        "adam": Adam,
-        "adamw": AdamW,
-        "sgd": SGD,
-        "rmsprop": RMSprop,
-        "lamb": Lamb,
-        "nadam": NAdam,
-        "adagrad": Adagrad,
-        "muon": Muon,
-    },
-    "schedule": {
-        "constant": Constant,
-        "warmup_constant": WarmupConstant,
-        "warmup_linear": WarmupLinear,
-        "warmup_cosine": WarmupCosine,
-        "cyclic": Cyclic,
-        "cosine": Cosine,
-        "step": Step,
-        "multistep": Multistep,
-        "polynomial": Polynomial,
-        "one_cycle": OneCycle,
-        "plateau": Plateau,
-    },
-}
+DISCRIMINATED: dict[str, dict[str, type[Section]]] = {"optim": OPTIMIZERS, "schedule": SCHEDULES}
 """Sections whose keys depend on their `name`: section -> name -> model. The first is the default."""

@@ -66,6 +66,7 @@ class _Places(_Scanner):
         return path
 
     def pair(self, table: Path) -> None:
+        """Note where it stands; what is within an inline table is part of that one."""
         start = self.at
         self.depth += 1
         super().pair(table)

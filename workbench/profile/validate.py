@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from workbench.profile.errors import closest, closest_key, did_you_mean, shown_value
 from workbench.profile.keys import default_choice, keys, listed, number, owners_of
-from workbench.profile.lengths import in_epochs, several
-from workbench.profile.schema import DISCRIMINATED, LENGTH, LENGTHS, SGD, Muon, Profile
+from workbench.profile.lengths import LENGTH, LENGTHS, in_epochs, several
+from workbench.profile.schema import DISCRIMINATED, SGD, Muon, Profile
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

@@ -64,6 +64,7 @@ class _Compiler:
         self.fields: set[str] = set()
 
     def test(self, node: Node) -> Test:
+        """What says of a run whether the node chooses it. QueryError for a field or a value that has no meaning."""
         match node:
             case Word():
                 return _anywhere(self._pattern(node.text, node.literal, node.at))

@@ -14,9 +14,10 @@ import architectures
 from workbench.base.text import clean
 from workbench.inspect.catalogue import short
 from workbench.profile.sizes import TRAIN_IMAGES
+from workbench.runs.units import clock
 from workbench.sweep.estimate import Estimate, total
 from workbench.sweep.past import Figures, figures
-from workbench.sweep.worker import clock, reason
+from workbench.sweep.worker import reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -29,10 +29,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from workbench.base import exits
+from workbench.base.cpu import cpu_cores
 from workbench.base.text import clean
 from workbench.profile.sources import PREFIX, RESERVED
 from workbench.runs import journal
 from workbench.runs.reading import last_ending
+from workbench.runs.units import clock
 from workbench.sweep.past import figures
 
 if TYPE_CHECKING:
@@ -43,8 +46,6 @@ if TYPE_CHECKING:
     from workbench.sweep.folder import Claim, SweepFolder
 
 PROGRAM = (sys.executable, "-m", "workbench")
-PREEMPTED = 75
-INTERRUPTED = 130
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2, signal.SIGHUP)
 
 POLL_SECONDS = 0.1
@@ -97,14 +98,6 @@ def _gpu_slot(gpus: Sequence[str], number: int) -> Slot:
     return Slot(f"gpu{name}" + (f".{turn + 1}" if turn else ""), {"CUDA_VISIBLE_DEVICES": gpus[place]})
 
 
-def cpu_cores() -> int:
-    """Cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not Linux
-        return os.cpu_count() or 1
-
-
 @dataclass
 class _Child:
     claim: Claim
@@ -143,7 +136,7 @@ class Worker:
     @property
     def exit_code(self) -> int | None:
         """What the program ends with because of a signal; None where there was none."""
-        return None if self.stop is None else INTERRUPTED if self.stop == signal.SIGINT else PREEMPTED
+        return None if self.stop is None else exits.exit_code(self.stop)
 
     def run(self) -> None:
         """Everything that can be taken, until there is no more."""
@@ -257,7 +250,7 @@ class Worker:
             place, text = "done", self._finished(run, seconds)
         elif self.stop is not None and ending != "failed":
             place, text = "queue", f"stopped after {clock(seconds)}; the same command goes on with it"
-        elif code == PREEMPTED:
+        elif code == exits.PREEMPTED:
             place, text = "queue", f"preempted after {clock(seconds)}; back in the queue"
         elif code < 0:
             self.left.add(job)
@@ -308,13 +301,6 @@ def reason(folder: SweepFolder, job: str, run: Path | None) -> str:
         lines = []
     said = [line.strip() for line in lines if line.strip()]
     return clean(said[-1], 200) if said else f"nothing was said in {folder.log(job)}"
-
-
-def clock(seconds: float) -> str:
-    """`01:32`, `2:05:09`."""
-    whole = round(seconds)
-    hours = f"{whole // 3600}:" if whole >= 3600 else ""
-    return f"{hours}{whole % 3600 // 60:02d}:{whole % 60:02d}"
 
 
 def _environment(slot: Slot) -> dict[str, str]:

@@ -87,6 +87,7 @@ class GraphedStep:
         return (batch.images.shape, batch.other is None, self.step.regularisation.rates)
 
     def replay(self, batch: Batch, number: int, factor: float) -> None:
+        """Step `number` by the graph; what differs from step to step is put where the graph reads it."""
         assert self.graph is not None
         self.fill(batch)
         set_learning_rate(self.step.optimizer, factor)

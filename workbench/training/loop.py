@@ -11,7 +11,7 @@ between two flushes nothing waits for the device.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from workbench.base.errors import UserError
@@ -32,7 +32,7 @@ from workbench.training.graph import GraphedStep, why_not
 from workbench.training.job import Job
 from workbench.training.metrics import Reading, Totals, as_totals
 from workbench.training.monitor import Monitor
-from workbench.training.observer import Observer, Snapshot, StopRequest
+from workbench.training.observer import HAND_OVER, Observer, Snapshot, StopRequest
 from workbench.training.pretrained import set_training_mode
 from workbench.training.probe import probe
 from workbench.training.progressive import stage_of
@@ -66,7 +66,10 @@ class _WentBackError(Exception):
 class Trainer:
     """One attempt at a run. `fit` returns True when the run is finished, False when it was asked to stop."""
 
-    def __init__(self, job: Job, run: RunWriter | Silent, observer: Observer, stop: StopRequest) -> None:
+    def __init__(
+        self, job: Job, run: RunWriter | Silent, observer: Observer, stop: StopRequest, asked: Collection[str] = ()
+    ) -> None:
+        """`asked`: what `still_asked` of the attempt that has handed the run over to this one."""
         self.job, self.run, self.observer, self.stop = job, run, observer, stop
         self.state, self.step, self.ranks = job.state, job.step, job.ranks
         self.plateau: Plateau | None = None
@@ -94,13 +97,15 @@ class Trainer:
         self.window: dict[str, float] = {}
         self.look_at = self.state.step
         self.skipped_in_a_row = 0
-        self.paused = False
-        self.last_epoch = False  # whether a person asked to stop when this epoch is over
+        self.paused = "pause" in asked
+        self.last_epoch = "stop_after_epoch" in asked  # whether a person wants it to stop when this epoch is over
 
     def fit(self) -> bool:
         """Train until the run is over. False when asked to stop; either way everything is saved when it returns."""
         self.desk.refuse_waiting("it was asked of an earlier attempt at this run, which is over")
         probe(self.job, self.spans, self.note_smaller_parts)
+        if self.last_epoch:
+            self.note_last_epoch(by=HAND_OVER)
         try:
             while not self.over():
                 try:
@@ -146,7 +151,7 @@ class Trainer:
         self.step.regularisation.scale(stage_of(self.profile, self.state.epoch).strength)
         self.window_start = time.monotonic()
         self.look_at = self.state.step
-        if self.desk.stop_asked():
+        if self.wait_while_paused():
             return False
         for batch in self.batches(self.state.step_in_epoch):
             first, last = self.spans[self.state.step_in_epoch]
@@ -228,7 +233,7 @@ class Trainer:
         """Do what a person asked through the control folder, and tell them."""
         step, epoch = self.state.step, self.state.epoch + 1
         if request.kind == "stop":
-            self.stop.set("request")
+            self.stop.cause = "request"  # a person's word counts for more than a signal's at the same step
         elif request.kind == "stop_after_epoch":
             return self.stop_after_epoch(request)
         elif request.kind == "checkpoint":
@@ -246,13 +251,22 @@ class Trainer:
 
     def stop_after_epoch(self, request: Request) -> None:
         """Stop at the end of the epoch under way; between two epochs that is now."""
-        if self.state.step_in_epoch:
-            self.last_epoch = True
-            self.run.event("stop_after_epoch", step=self.state.step, epoch=self.state.epoch + 1, by=request.by)
-        else:
-            self.stop.set("request")
+        self.note_last_epoch(by=request.by)
         when = self.state.epoch + (self.state.step_in_epoch > 0)
         self.desk.answer(request, "done", f"the run stops when epoch {when} is over")
+
+    def note_last_epoch(self, *, by: str) -> None:
+        """Whoever looks at this attempt sees what it was asked."""
+        if self.state.step_in_epoch:
+            self.last_epoch = True
+            self.run.event("stop_after_epoch", step=self.state.step, epoch=self.state.epoch + 1, by=by)
+        else:
+            self.stop.cause = "request"
+
+    def still_asked(self) -> list[str]:
+        """What people have asked for, and the run is at: kinds of requests."""
+        asked = {"pause": self.paused, "stop_after_epoch": self.last_epoch and not self.over()}
+        return [kind for kind, wanted in asked.items() if wanted]
 
     def wait_while_paused(self) -> bool:
         """Stand still until a person asks to go on. True when asked to stop, now or meanwhile."""
@@ -260,12 +274,13 @@ class Trainer:
             self.run.event("paused", step=self.state.step, epoch=self.state.epoch + 1)
             self.run.status(force=True, state="paused")
             self.observer.note(f"paused at step {self.state.step}")
-            while not (self.desk.stop_asked() or not self.paused):
+            while not (stopped := self.desk.stop_asked()) and "pause" in self.still_asked():
                 time.sleep(PAUSE_SECONDS)
                 self.run.status()  # readers on other hosts watch it grow
                 for request in self.ranks.tell(self.desk.requests(time.monotonic())):
                     self.obey(request)
-            self.run.event("unpaused", step=self.state.step, epoch=self.state.epoch + 1)
+            if not stopped:
+                self.run.event("unpaused", step=self.state.step, epoch=self.state.epoch + 1)
             self.write_status(force=True)
             self.window_start = time.monotonic()
         return self.desk.stop_asked()
@@ -423,7 +438,7 @@ class Trainer:
         for request in self.ranks.tell(self.desk.requests(time.monotonic())):  # an epoch may be a single step
             self.obey(request)
         if self.last_epoch:
-            self.stop.set("request")
+            self.stop.cause = "request"
         return not self.wait_while_paused() or self.over()
 
     def evaluate(self, name: str, split: Split, *, average: bool) -> Totals | None:

@@ -61,6 +61,9 @@ class StopRequest:
     def arm(self) -> None:
         """There is a run from here on: whoever asks to stop, the loop will save and end."""
 
+    def settle(self) -> None:
+        """How the run ends is being written down: nobody may interrupt that."""
+
     def requested(self) -> bool:
         return self.cause is not None
 

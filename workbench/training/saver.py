@@ -193,6 +193,7 @@ def snapshot(content: Any) -> tuple[Any, list[torch.cuda.Event]]:
     copies: dict[tuple[Any, ...], Tensor] = {}
 
     def take(value: Any) -> Any:
+        """`value` with the copies in the place of its tensors."""
         if isinstance(value, Tensor):
             storage = _storage(value)
             alone = len(views[storage]) == 1 and value.numel() * value.element_size() < value.untyped_storage().nbytes()

@@ -7,6 +7,7 @@ stopped by a person, preempted, failed.
 import os
 import sys
 import traceback
+from collections.abc import Collection
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,9 +16,10 @@ from typing import Any
 from workbench.base.errors import UserError
 from workbench.preflight import check_network
 from workbench.profile import Layer, Profile, Resolved, dump, load_exact, recipe_label
+from workbench.runs import journal
 from workbench.runs.directory import ensure_writable, find_run
 from workbench.runs.files import write_atomically
-from workbench.runs.reading import last_ending, read_attempts, read_json
+from workbench.runs.reading import TERMINAL_EVENTS, last_ending, read_attempts, read_json
 from workbench.runs.writer import RunWriter
 from workbench.training import devices
 from workbench.training.changes import changed_since, differences, refuse_another_past
@@ -27,7 +29,7 @@ from workbench.training.facts import describe, gather_facts
 from workbench.training.fit import is_out_of_memory
 from workbench.training.job import Job
 from workbench.training.loop import DivergedError, Trainer
-from workbench.training.observer import Observer, Quiet, StopRequest
+from workbench.training.observer import HAND_OVER, Observer, Quiet, StopRequest
 from workbench.training.prepare import meet, prepare
 from workbench.training.sampler import Sampler
 from workbench.training.silent import Silent
@@ -153,7 +155,8 @@ def resume_run(
                     f"no checkpoint of {path.name} is whole ({'; '.join(found.complaints)}); "
                     f"start it anew with: cnn-workbench --headless --profile {path / 'profile.toml'}"
                 )
-        ranks.tell(found.path)
+        asked = asked_before(path)
+        ranks.tell((found.path, asked))
         job, warnings = bring_back(path, found.path, resolved, observer)
         stop.arm()
         observer.note(f"run {path}")
@@ -164,7 +167,7 @@ def resume_run(
         run.status(changed=changed_since(began, resolved.profile))
         source = found.path.name if found.path else None
         record_resume(run, job.state, source, [*found.complaints, *warnings], observer)
-        return conduct(job, run, observer, stop)
+        return conduct(job, run, observer, stop, asked)
     finally:
         run.close()
 
@@ -187,6 +190,16 @@ def bring_back(path: Path, checkpoint: Path | None, resolved: Resolved, observer
     if job.state.epoch > profile.train.epochs:
         raise resolved.error("train.epochs", f"{job.state.epoch} epochs are done already (got {profile.train.epochs})")
     return job, warnings
+
+
+def asked_before(run: Path) -> list[str]:
+    """What people had asked of the attempt before, where that has handed the run over: to be paused, or to stop after
+    the epoch. Whoever resumes a run that has ended otherwise wants it to go on."""
+    for event in reversed(journal.read(run / "events.jsonl").records):
+        if event.get("event") in ("started", "resumed", *TERMINAL_EVENTS):
+            asked = event.get("asked")
+            return [kind for kind in asked if isinstance(kind, str)] if isinstance(asked, list) else []
+    return []
 
 
 def record_resume(
@@ -223,15 +236,18 @@ def take_part(path: Path, resolved: Resolved, ranks: Ranks, stop: StopRequest) -
         pass  # rank 0 takes the lock
     with ranks.together():
         pass  # and looks for the newest whole checkpoint
-    found: Path | None = ranks.tell(None)
-    job, _ = bring_back(path, found, resolved, Quiet())
+    found: tuple[Path | None, list[str]] = ranks.tell((None, []))
+    checkpoint, asked = found
+    job, _ = bring_back(path, checkpoint, resolved, Quiet())
     stop.arm()
-    return conduct(job, Silent(path), Quiet(), stop)
+    return conduct(job, Silent(path), Quiet(), stop, asked)
 
 
-def conduct(job: Job, run: RunWriter | Silent, observer: Observer, stop: StopRequest) -> Outcome:
-    """Run the loop and write down how it ended."""
-    trainer = Trainer(job, run, observer, stop)
+def conduct(
+    job: Job, run: RunWriter | Silent, observer: Observer, stop: StopRequest, asked: Collection[str] = ()
+) -> Outcome:
+    """Run the loop and write down how it ended. `asked`: as `asked_before` has it."""
+    trainer = Trainer(job, run, observer, stop, asked)
     error = ""
     sampled = Sampler(run.path, devices.uuid_of(job.device), trainer.where) if job.ranks.leads else nullcontext()
     try:
@@ -242,9 +258,12 @@ def conduct(job: Job, run: RunWriter | Silent, observer: Observer, stop: StopReq
         state = "finished" if finished else "preempted" if stop.preempts else "stopped"
         if finished and job.ranks.leads:
             leave_model(job, run, observer)
-        run.event(state, epochs=job.state.epoch, step=job.state.step, cause=None if finished else stop.cause)
+        stop.settle()
+        left = {"asked": trainer.still_asked()} if stop.cause == HAND_OVER and not finished else {}
+        run.event(state, epochs=job.state.epoch, step=job.state.step, cause=None if finished else stop.cause, **left)
         leave()
     except KeyboardInterrupt:  # asked a second time: at once, on what the last checkpoint holds
+        stop.settle()
         trainer.saver.wait()  # nobody else may take the run while it is being written
         state = "stopped"
         run.event(state, epochs=job.state.epoch, step=job.state.step, cause="SIGINT twice")

@@ -1,20 +1,25 @@
 """Signals of a headless run.
 
 SIGINT, SIGTERM, SIGUSR2 and SIGHUP ask the loop to finish its step, save and end; a second SIGINT ends it at once.
-Before there is a run there is nothing to save, and any of them ends the program.
+Before there is a run there is nothing to save, and any of them ends the program. After a run that was asked to end
+nothing changes the exit code any more: schedulers send one signal after the other.
 """
 
+import math
+import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
+from workbench.base import exits
 from workbench.base.ranks import several
 from workbench.training.observer import StopRequest
 
-PREEMPTED = 75
-"""Exit status that schedulers requeue on (EX_TEMPFAIL)."""
-INTERRUPTED = 128 + signal.SIGINT
+AGAIN_SECONDS = 0.5
+"""Whoever presses Ctrl-C faster than this asks once: what is raised needs a moment to get where it is heard."""
 
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2, signal.SIGHUP)
 
@@ -24,7 +29,7 @@ class EndedBeforeStart(BaseException):
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
-        self.exit_code = INTERRUPTED if number == signal.SIGINT else PREEMPTED
+        self.exit_code = exits.exit_code(number)
 
 
 class SignalStop(StopRequest):
@@ -35,6 +40,9 @@ class SignalStop(StopRequest):
         self.armed = False
         self.early: int | None = None
         """The first signal that came before there was a run."""
+        self.interrupts = 0
+        self._raised = -math.inf
+        self._settled = False
 
     def arm(self) -> None:
         """From here on there is a run. EndedBeforeStart if a signal came whose exception never got here.
@@ -50,9 +58,16 @@ class SignalStop(StopRequest):
         if not self.armed:
             self.early = self.early or number
             raise EndedBeforeStart(number)
-        if number == signal.SIGINT and self.cause == "SIGINT":
-            raise KeyboardInterrupt
+        self.interrupts += number == signal.SIGINT
         self.set(signal.Signals(number).name)
+        if number == signal.SIGINT and self.interrupts > 1 and not self._settled:
+            now = time.monotonic()
+            if now - self._raised > AGAIN_SECONDS:  # one that got lost, as above, is not the last
+                self._raised = now
+                raise KeyboardInterrupt
+
+    def settle(self) -> None:
+        self._settled = True
 
 
 @contextmanager
@@ -66,5 +81,23 @@ def listening() -> Iterator[SignalStop]:
         yield stop
     finally:
         for number, handler in before.items():
-            # torchrun ends what is left as soon as one process has ended, and this one has yet to say how it went.
-            signal.signal(number, signal.SIG_IGN if several() else handler)
+            signal.signal(number, _after(stop, number, handler))
+
+
+def _after(stop: SignalStop, number: int, before: Any) -> Any:
+    """The handler of a signal for what comes after the run: pictures, words, notifications."""
+    if several():  # torchrun ends what is left as soon as one process has ended, and this one has yet to tell
+        return signal.SIG_IGN
+    if not stop.armed or not stop.requested():
+        return before
+    return _leave if number == signal.SIGINT else signal.SIG_IGN
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os._exit(exits.INTERRUPTED)
+
+
+def hear_no_more() -> None:
+    """For the last moment of a program that was interrupted: Python puts the system's own handler back, which kills."""
+    if signal.getsignal(signal.SIGINT) is _leave:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -43,6 +43,15 @@ class Action:
     typed: bool = False
     """Whether it opens a line to type in: it is then done before the next key is looked at, since over a slow line
     several keys arrive at once, and the rest of them is meant for the line."""
+    always: bool = False
+    """Whether its keys work in dialogs and while one types, too."""
+
+
+def action_of(
+    screen: str, where: str, name: str, keys: str, label: str, text: str, *, shown: bool = True, typed: bool = False
+) -> Action:
+    """A row of a screen's table, which begins with `_action = partial(action_of, "runs", "Runs")`; `keys`: `up k`."""
+    return Action(f"{screen}.{name}", tuple(keys.split()), label, text, where, shown, typed)
 
 
 def bindings(actions: Sequence[Action]) -> list[BindingType]:
@@ -51,7 +60,7 @@ def bindings(actions: Sequence[Action]) -> list[BindingType]:
         Binding(
             ",".join(action.keys), f"do('{action.id}')", action.label,
             show=action.shown, key_display=sign(action.keys[0]), id=action.id, tooltip=action.text,
-            priority=action.typed,
+            priority=action.typed or action.always,
         )
         for action in actions
         if action.keys
@@ -113,8 +122,8 @@ class WithActions:
 
 
 def is_typing(node: Any) -> bool:
-    """Whether letters go into a line or a text."""
-    focused = node.app.focused
+    """Whether letters go into a line or a text of the screen that this is on."""
+    focused = node.screen.focused
     return focused is not None and focused.check_consume_key("a", "a")
 
 

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
 from textual.command import CommandPalette
+from textual.css.query import NoMatches
 from textual.filter import LineFilter
-from textual.geometry import Size
 from textual.reactive import reactive
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 
+from workbench.base.errors import did_you_mean
 from workbench.base.text import clean
 from workbench.tui.actions import Action, WithActions
 from workbench.tui.at_terminal import AtTerminal
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from workbench.inspect.layer import Layer
     from workbench.profile import Resolved
     from workbench.tui.screens.profiles import ProfilesScreen
-
-Breakpoints = list[tuple[int, str]]
 
 IDLE = 2.0
 """Seconds without a key after which torch is loaded, so that a shape walk need not wait for it."""
@@ -71,9 +70,16 @@ class Workbench(Sessions, TellsEnds, WithActions, AtTerminal, inherit_bindings=F
         Action("app.palette", ("colon", "ctrl+p"), "palette", "Find an action by its name.", shown=False),
         Action("app.queue", ("Q",), "queue", "What is trained, and what waits for its turn.", shown=False),
         Action("app.quit", ("q",), "quit", "Back; from a screen, quit.", shown=False),
-        Action("app.leave", ("ctrl+q",), "quit now", "Quit from wherever one is.", shown=False),
+        Action("app.leave", ("ctrl+q",), "quit now", "Quit from wherever one is.", shown=False, always=True),
         Action("app.interrupt", ("ctrl+c",), "interrupt", "Says how to quit.", shown=False),
-        Action("app.redraw", ("ctrl+l",), "draw anew", "Draw all anew, if something else wrote on it.", shown=False),
+        Action(
+            "app.redraw",
+            ("ctrl+l",),
+            "draw anew",
+            "Draw all anew, if something else wrote on it.",
+            shown=False,
+            always=True,
+        ),
         Action("app.dark", (), "dark colours", "Light on dark.", shown=False),
         Action("app.light", (), "light colours", "Dark on light.", shown=False),
         Action("app.clear", (), "clear colours", "Colours for every kind of colour vision.", shown=False),
@@ -121,10 +127,10 @@ class Workbench(Sessions, TellsEnds, WithActions, AtTerminal, inherit_bindings=F
         self.ansi_theme_light = ON_LIGHT
         for theme in THEMES:
             self.register_theme(theme)
-        known = self.settings.theme in self.available_themes
-        self.theme = self.settings.theme if known else DARK.name
-        if not known:
-            self.settings.problems.append(f'unknown theme "{clean(self.settings.theme, 40)}"')
+        wanted, known = self.settings.theme, self.available_themes
+        self.theme = wanted if wanted in known else DARK.name
+        if wanted not in known:
+            self.settings.problems.append(f'unknown theme "{clean(wanted, 40)}"{did_you_mean(wanted, sorted(known))}')
         self.animation_level = self.settings.animation  # type: ignore[assignment]  # checked when it was read
 
     def on_mount(self) -> None:
@@ -162,10 +168,14 @@ class Workbench(Sessions, TellsEnds, WithActions, AtTerminal, inherit_bindings=F
         return [*super().get_line_filters(), *(gate for gate in self._gates if gate.enabled)]
 
     async def on_event(self, event: events.Event) -> None:
-        """Note when somebody types."""
+        """Note when somebody types; keys that come with an enter in a line wait for what it does."""
+        line = None
         if isinstance(event, events.Key):
             self._typed_at = time.monotonic()
+            line = self.focused if event.key == "enter" else None
         await super().on_event(event)
+        if line is not None and hasattr(line, "settle"):
+            await line.settle()
 
     def open_run(self, run_id: str) -> None:
         """Go to the Train screen, on this run."""
@@ -274,17 +284,24 @@ class Workbench(Sessions, TellsEnds, WithActions, AtTerminal, inherit_bindings=F
         self.launches.show_queue()
 
     def act_leave(self) -> None:
-        """End; what would be lost by it is asked about first: a draft, a run that is trained in this program."""
-        if self.drafts is not None and self.drafts.unsaved:
+        """End; what would be lost is asked about first: a draft, a note, a run that is trained in this program."""
+        dialog = self.screen
+        if isinstance(dialog, ModalScreen):
+            if hasattr(dialog, "leave"):
+                dialog.leave()
+            else:
+                dialog.dismiss(None)
+                self.call_later(self.act_leave)
+        elif self.drafts is not None and self.drafts.unsaved:
             self.go("profiles", lambda screen: screen.form.leave(self._leave_runs))
         else:
             self._leave_runs()
 
     def _leave_runs(self) -> None:
-        if self.launches.live is None:
-            self.leave()
-        else:
+        if self.launches.training:
             self.launches.ask_before_leaving()
+        else:
+            self.leave()
 
     def end_soon(self) -> None:
         """End without a question: for a handler of signals, which may run between any two steps of Python."""
@@ -292,6 +309,12 @@ class Workbench(Sessions, TellsEnds, WithActions, AtTerminal, inherit_bindings=F
         if self._running_loop is not None:
             with suppress(RuntimeError):  # it has ended already, and the process sees to what is left
                 self._running_loop.call_soon_threadsafe(self.leave_unasked)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Textual mounts no widget any more when the end has come, and tells the screen that was being put together all
+        the same that it is mounted: what that misses by then is no failure."""
+        if not (self._exit and isinstance(error, NoMatches)):
+            super()._handle_exception(error)
 
     def act_interrupt(self) -> None:
         """Ctrl-C ends nothing by accident."""
@@ -316,6 +339,7 @@ class Workbench(Sessions, TellsEnds, WithActions, AtTerminal, inherit_bindings=F
 
     def _models(self) -> Screen[Any]:
         from workbench.tui.screens.models import ModelsScreen
+        from workbench.tui.widgets.frame import classes_for
 
         screen = ModelsScreen(self.root, self.torch, self.walk)
         # Before there is anything in it: a class that comes with the first layout has every widget styled once more.
@@ -369,11 +393,3 @@ class Workbench(Sessions, TellsEnds, WithActions, AtTerminal, inherit_bindings=F
         if time.monotonic() - self._typed_at >= IDLE:
             self._idle.stop()
             self.torch.start()
-
-
-def classes_for(size: Size, columns: Breakpoints, rows: Breakpoints) -> list[str]:
-    """The classes that Textual gives a screen of this size."""
-    return [
-        next((name for least, name in sorted(breakpoints, reverse=True) if length >= least), "")
-        for length, breakpoints in zip(size, (columns, rows), strict=True)
-    ]

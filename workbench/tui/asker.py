@@ -47,6 +47,7 @@ class Asker(threading.Thread, Generic[Question, Answer]):
             self._changed.notify()
 
     def run(self) -> None:
+        """Answer one question after the other until `end`."""
         answer = None
         while (question := self._next()) is not None:
             try:

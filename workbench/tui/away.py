@@ -17,14 +17,17 @@ WORTH_TELLING = {
 MOST_RUNS = 20
 
 
-def remembered(runs: Sequence[Path], now: float) -> dict[str, Any]:
-    """Where runs that live stand now: their paths -> epoch, best accuracy and the time (seconds since 1970)."""
+def remembered(runs: Sequence[Path], now: float, goes_on: Path | None = None) -> dict[str, Any]:
+    """Where runs that live stand now: their paths -> epoch, best accuracy and the time (seconds since 1970).
+
+    `goes_on`: one that is being handed over to a process of its own, and may look as if it were over.
+    """
     from workbench.runs.run import Run
 
     found: dict[str, Any] = {}
-    for path in runs[:MOST_RUNS]:
+    for path in list(dict.fromkeys([*([goes_on] if goes_on else []), *runs]))[:MOST_RUNS]:
         summary = Run(path).summary
-        if summary.live:
+        if summary.live or path == goes_on:
             found[str(path.absolute())] = {"epoch": summary.epoch, "best": summary.best_top1, "time": now}
     return found
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 QUESTION = "\x1b[6n"
 """Where the cursor is: of all questions the one that every terminal answers."""
-LAST_WAIT = 1.0
-"""Seconds that an answer is waited for at the end: later it would be typed into the shell."""
 
 
 class Sparing(Driver):
@@ -78,6 +76,6 @@ class TerminalDriver(Sparing, LinuxDriver):
         if not os.isatty(self.fileno):
             self.exit_event.set()
             return
-        self._answered.wait(LAST_WAIT)
+        self._answered.wait(self._line.last_wait(time.monotonic()))
         self._answered.set()
         super().disable_input()

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +15,9 @@ from textual.widgets import Input, Static
 
 from workbench.tui.actions import Action, sign
 from workbench.tui.widgets.line import Line
+
+if TYPE_CHECKING:
+    from workbench.tui.app import Workbench
 
 EVERYWHERE = "Everywhere"
 
@@ -91,27 +94,29 @@ class ActionCommands(Provider):
 
     async def discover(self) -> AsyncIterator[DiscoveryHit]:
         """Before anything is typed."""
-        for action, run in self._here():
-            yield DiscoveryHit(_title(action), run, text=_title(action), help=action.text)
+        for action, title, run in self._here():
+            yield DiscoveryHit(title, run, text=title, help=action.text)
 
     async def search(self, query: str) -> AsyncIterator[Hit]:
         """What fits the letters."""
         matcher = self.matcher(query)
-        for action, run in self._here():
-            score = matcher.match(f"{_title(action)} {action.text}")
+        for action, title, run in self._here():
+            score = matcher.match(f"{title} {action.text}")
             if score > 0:
-                yield Hit(score, matcher.highlight(_title(action)), run, text=_title(action), help=action.text)
+                yield Hit(score, matcher.highlight(title), run, text=title, help=action.text)
 
-    def _here(self) -> Iterator[tuple[Action, Callable[[], Any]]]:
+    def _here(self) -> Iterator[tuple[Action, str, Callable[[], Any]]]:
+        """Each action with its title, which has the keys that hold, and what does it."""
+        own_keys = cast("Workbench", self.app).settings.keys
         node = self.focused or self.screen
         for owner in node.ancestors_with_self:
             for action in getattr(owner, "ACTIONS", ()):
                 if owner.check_action("do", (action.id,)):
-                    yield action, partial(self.app.run_action, f"do('{action.id}')", owner)
+                    yield action, _title(action, own_keys), partial(self.app.run_action, f"do('{action.id}')", owner)
 
 
-def _title(action: Action) -> str:
-    keys = keys_text(action)
+def _title(action: Action, own_keys: dict[str, str]) -> str:
+    keys = keys_text(action, own_keys)
     return f"{action.where or 'app'}: {action.label}" + (f"  ({keys})" if keys else "")
 
 
@@ -129,6 +134,9 @@ def keys_page(actions: Iterable[Action]) -> str:
         '    theme = "dark"        # dark, light, clear (for every kind of colour vision), or a theme of Textual',
         '    animation = "none"    # none, basic, full',
         "    hz = 2                # how often a second a live run is drawn anew, 0.2 to 10",
+        '    ascii = "auto"        # true: signs, frames and charts of ASCII alone; false: never',
+        '    line = "auto"         # the line to the terminal: auto, slow, fast',
+        '    launch = "thread"     # or "detached": how a run is started unless one says otherwise',
         '    markers = "braille"   # what curves are drawn with: braille, block, ascii',
         '    screen = "models"     # where the last session ended; kept by the program',
         "",

@@ -49,11 +49,12 @@ def _of(profile: Profile) -> Lines:
     base = base_profile()
     settings = flat(profile.model_dump(exclude={"extends"}, exclude_none=True))
     data, train = profile.data, profile.train
+    differs = clean(base.text(base.differences(settings)), 600)
     how = [profile.optim.name, f"lr {profile.optim.lr:g}", profile.schedule.name]
     return [
         ("network", clean(profile.model.arch, 100)),
         ("data", f"{data.dataset}, {data.image_size} px, batch {data.batch_size}, augment {data.augment}"),
         ("recipe", f"{', '.join(how)}, {train.epochs} epochs"),
         ("device", clean(device_in_words(train.device), 100)),
-        ("not base", clean(base.text(base.differences(settings)), 600) or "nothing: it is the base profile"),
+        ("differs", f"from base in {differs}" if differs else "in no other setting from base"),
     ]

@@ -51,6 +51,19 @@ class Launches:
         """The run in a thread of this process."""
         return self._launcher.live if self._launcher else None
 
+    @property
+    def handed_over(self) -> Path | None:
+        """The run that goes on in a process of its own when the app has ended, once that is certain."""
+        live = self.live
+        if self.ending != "hand over" or live is None or live.narrator.run is None:
+            return None
+        return live.narrator.run
+
+    @property
+    def training(self) -> bool:
+        """Whether a run would be lost by leaving."""
+        return self._launcher is not None and self._launcher.training
+
     # Before a run
 
     def begin(self, resolved: "Resolved", parent: str, source: str) -> None:
@@ -201,4 +214,5 @@ class Launches:
             return f"{live.run_id} has {live.outcome.state}"
         from workbench.tui.steering import resume_command
 
-        return f"{live.run_id} is saved; it goes on with: {resume_command(Path(self._app.root) / live.run_id)}"
+        how = "is saved" if live.outcome is not None else "was not waited for: it goes back to its last checkpoint"
+        return f"{live.run_id} {how}; it goes on with: {resume_command(Path(self._app.root) / live.run_id)}"

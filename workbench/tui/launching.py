@@ -20,6 +20,8 @@ from workbench.launch.thread import HAND_OVER, ThreadedRun
 from workbench.launch.worker import start_worker
 
 LOOK_SECONDS = 1.0
+JOIN_SECONDS = 0.1
+"""How often whoever waits for the run to end looks whether it is still to be waited for."""
 WORKER_SECONDS = 3.0
 """How long a worker of the queue may not be seen at work before another is started."""
 
@@ -89,6 +91,12 @@ class Launcher:
         self.look_now()
         return count
 
+    @property
+    def training(self) -> bool:
+        """Whether there is a run in a thread that is not over."""
+        live = self.live
+        return live is not None and not live.is_over
+
     def left(self) -> bool:
         """Whether something waits that nobody is going to train."""
         try:
@@ -127,8 +135,8 @@ class Launcher:
             live, entry = self.live, self._entry
             if live is not None and entry is not None:
                 self.stop(hand_over=hand_over, cause=cause)  # it may have begun after `stop`
-                if live.begun and self.patient:
-                    live.join()
+                while live.begun and self.patient and live.is_alive():
+                    live.join(JOIN_SECONDS)
                 if hand_over:
                     rest = rest_of(live)
                 elif live.narrator.run is None and not live.error:

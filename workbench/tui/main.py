@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from workbench.base.errors import UserError
 from workbench.base.text import clean
@@ -24,8 +24,8 @@ LOG_LIMIT = 1_000_000
 """Bytes after which the log begins anew."""
 
 
-def run(root: Path, *, attach: str | None = None, driver: "type[Driver] | None" = None) -> int:
-    """Show the screen until somebody quits; returns the exit code. `root`: the folder of the runs.
+def run(root: Path, *, attach: str | None = None, driver: "type[Driver] | None" = None) -> NoReturn:
+    """Show the screen until somebody quits, then end the process with the exit code. `root`: the folder of the runs.
 
     `attach`: begin with this run, or, where it is empty, with the one that the Train screen would choose. `driver`:
     what draws, where it is a browser and no terminal.
@@ -44,27 +44,21 @@ def run(root: Path, *, attach: str | None = None, driver: "type[Driver] | None" 
         _finish(app, signals)
         os._exit(signals.exit_code or 0)
 
-    words = ""
-    with stderr_aside(log_path()) as terminal, ending_on_signals(app, without_the_screen) as signals:
-        terminal.lost = lambda: os.kill(os.getpid(), signal.SIGHUP)
-        try:
-            app.run()
-        finally:
-            with suppress(KeyboardInterrupt):  # asked a second time: without waiting for the run
+    with ending_on_signals(app, without_the_screen) as signals:  # to the end: a further signal then raises nothing
+        with stderr_aside(log_path()) as terminal:
+            terminal.lost = lambda: os.kill(os.getpid(), signal.SIGHUP)
+            try:
+                app.run()
+            finally:
                 signals.screen_is_over()
                 words = _finish(app, signals)
-                signals.nobody_waits()
-            terminal.lost = None
-    code = signals.exit_code or app.return_code or 0
-    if words:
+                signals.run_is_settled()
+                terminal.lost = None
         _say(words)
-    live = app.launches.live
-    if app.torch.loading or (live is not None and live.is_alive()) or signals.number is not None:
-        # Waiting for torch would take seconds, and ending Python below its import, or below a step, can crash. After a
-        # signal no thread of anybody's may keep the process: Textual's reader of a dead terminal once did.
+        # Everything is saved. To end Python itself takes a second or two once torch is loaded, can crash below an
+        # import or a step, and waits for threads of anybody's: Textual's reader of a dead terminal once did for ever.
         _flush()
-        os._exit(code)
-    return code
+        os._exit(signals.exit_code or app.return_code or 0)
 
 
 def _finish(app: Workbench, signals: Signals) -> str:
@@ -79,6 +73,8 @@ def _finish(app: Workbench, signals: Signals) -> str:
 
 def _say(words: str) -> None:
     """On a terminal that may be gone."""
+    if not words:
+        return
     with suppress(OSError, ValueError):
         print(clean(words, 1000), file=sys.stderr)
 

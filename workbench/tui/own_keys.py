@@ -9,7 +9,7 @@ from workbench.base.text import clean
 from workbench.tui.actions import SIGN_OF, Action, sign
 
 HELD = ("ctrl", "shift", "alt", "super", "hyper", "meta")
-INSIDE = {"Layers": ("Models",), "Table": ("Runs",)}
+INSIDE = {"Layers": ("Models",), "Table": ("Runs",), "List": ("Profiles", "Profile form")}
 """Parts of screens that have keys of their own: their table's name, and the screens that they are in."""
 
 _NAMED = {key.value for key in Keys} | set(SIGN_OF)

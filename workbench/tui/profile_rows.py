@@ -1,6 +1,7 @@
 """How a setting, a profile file and what is known of them are written in lines. Nothing here knows a screen."""
 
 import json
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -133,16 +134,22 @@ def field_line(field: Line, before: Mapping[str, Any], width: int) -> Text:
     return line
 
 
-_SIGNS = (
-    ("whole number", "integer"), (", at least ", " ≥ "), (", at most ", " ≤ "), (", above ", " > "),
-    (", below ", " < "),
-)  # fmt: skip
+_BOUNDS = (
+    (r", below 2\*\*63", ""),
+    (r", at least (\S+), at most (\S+?)(,|$)", r" \1 to \2\3"),
+    (r", at least (\S+), below (\S+?)(,|$)", r" \1 to below \2\3"),
+    (r", above (\S+), below (\S+?)(,|$)", r" above \1, below \2\3"),
+    (r", above (\S+), at most (\S+?)(,|$)", r" above \1, up to \2\3"),
+    (r", at least (\S+?)(,|$)", r" \1 or more\2"),
+    (r", above (\S+?)(,|$)", r" above \1\2"),
+    (r"whole number", "integer"),
+)
 
 
 def _compact(kind: str) -> str:
-    """Bounds as signs: the line below the list has them in words."""
-    for words, sign in _SIGNS:
-        kind = kind.replace(words, sign)
+    """Bounds in short, without signs that ASCII lacks: the line below the list has them in full."""
+    for words, short in _BOUNDS:
+        kind = re.sub(words, short, kind)
     return kind
 
 
@@ -191,7 +198,8 @@ def help_lines(field: Field, knobs: Mapping[str, str], width: int) -> list[Text]
 def problem_help(problem: Problem, width: int) -> list[Text]:
     """What is wrong and what to do about it."""
     lines = [Text(part, "bold", no_wrap=True) for part in wrapped(str(problem), width)]
-    return [*lines, Text("r takes it out of the file; v shows the text", "dim")]
+    way = "r takes it out of the file" if problem.key else "e chooses another profile to extend"
+    return [*lines, Text(f"{way}; v shows the text", "dim")]
 
 
 def wrapped(line: str, width: int) -> list[str]:
@@ -210,6 +218,8 @@ def origin_text(field: Field) -> str:
     default = shown(field.key.default)
     inherited = shown(field.inherited)
     from_default = field.inherited_from.kind == "default"
+    if field.value is None and field.key.path.startswith("augment."):
+        return "not set: the preset that data.augment names decides"
     if not field.own:
         return f"inherited from {field.inherited_from}" + (f"; default {default}" if not from_default else "")
     below = f"default {inherited}" if from_default else f"inherits {inherited} from {field.inherited_from}"

@@ -23,7 +23,7 @@ class Placed(Protocol):
 
 
 class Sessions:
-    """Mixin, named before App, which has `settings`, `root`, `ends` and `drafts`.
+    """Mixin, named before App, which has `settings`, `root`, `ends`, `launches` and `drafts`.
 
     `last` is where each screen was; what they leave there is written when the app ends.
     """
@@ -70,10 +70,11 @@ class Sessions:
         if self._settings_path:
             if app.current_mode != app.settings.screen:
                 remember(self._settings_path, "screen", app.current_mode)
-            if runs := app.ends.runs:
+            runs, goes_on = app.ends.runs, app.launches.handed_over
+            if runs or goes_on:
                 from workbench.tui.away import remembered
 
-                self.last["away"] = remembered(runs, time.time())
+                self.last["away"] = remembered(runs, time.time(), goes_on)
             write_last(place_beside(self._settings_path), self.last)
 
     def leave_unasked(self) -> None:

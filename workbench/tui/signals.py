@@ -4,6 +4,7 @@
     SIGTERM, SIGUSR2                   it finishes its step and is saved; 75, on which schedulers start a job again
     SIGINT, by `kill`                  the same, and 130; a second one waits for no step. Ctrl-C here is a key
 
+No handler raises: an exception between any two steps of Python may land in a finalizer, which prints it and goes on.
 The run is asked in the handler itself, and not by the screen: one whose terminal takes nothing any more hears nothing.
 """
 
@@ -15,6 +16,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from workbench.base import exits
+
 if TYPE_CHECKING:
     from workbench.tui.app import Workbench
 
@@ -22,7 +25,7 @@ HEARD = (signal.SIGHUP, signal.SIGTERM, signal.SIGUSR2, signal.SIGINT)
 LOOK_SECONDS = 1.0
 """How often somebody looks whether there is a terminal: where it is not the process's own, nothing tells."""
 PATIENCE = 10.0
-"""Seconds that the screen may take to end. One that waits for its terminal does not."""
+"""Seconds that the screen may take to end, and the last words. What waits for its terminal does not end."""
 
 
 class Signals:
@@ -34,14 +37,13 @@ class Signals:
         """The first that came; None where a person ended the screen."""
         self._app, self._at_last = app, at_last
         self._over = threading.Event()
-        self._waiting = False
+        self._interrupted = False
+        self._settled = False
 
     @property
     def exit_code(self) -> int | None:
         """As the signal wants it; None without one."""
-        if self.number is None:
-            return None
-        return 128 + signal.SIGINT if self.number == signal.SIGINT else 75
+        return None if self.number is None else exits.exit_code(self.number)
 
     @property
     def name(self) -> str:
@@ -51,11 +53,14 @@ class Signals:
     def screen_is_over(self) -> None:
         """Nobody need see to it that it ends; from here on the run is waited for."""
         self._over.set()
-        self._waiting = True
 
-    def nobody_waits(self) -> None:
-        """The run has ended, or is not waited for."""
-        self._waiting = False
+    def run_is_settled(self) -> None:
+        """All that is left are words; where those do not get out, the process ends without them."""
+        self._settled = True
+        if self.exit_code is not None:
+            end = threading.Timer(PATIENCE, os._exit, [self.exit_code])
+            end.daemon = True
+            end.start()
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """In the main thread, between any two steps of Python."""
@@ -65,11 +70,12 @@ class Signals:
         if self.number is None:
             self.number = number
             threading.Thread(target=self._see_to_it, name="signals", daemon=True).start()
-        elif number == signal.SIGINT == self.number:
-            launches.hurry()
-            if self._waiting:
-                self._waiting = False
-                raise KeyboardInterrupt  # out of waiting for the run
+        if number == signal.SIGINT:
+            if self._interrupted:
+                launches.hurry()
+            if self._interrupted and self._settled:
+                os._exit(self.exit_code or 0)
+            self._interrupted = True
         launches.stop_for(self.name, lost=self.number == signal.SIGHUP)
         self._app.end_soon()
 

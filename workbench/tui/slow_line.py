@@ -29,6 +29,8 @@ GAP = 5.0
 """Seconds between two looks after which it was this program that stood still, or the machine that slept."""
 BLOCKED = 0.5
 """Seconds that writing may take between two looks: for terminals that answer nothing."""
+LAST_WAIT = 1.0
+"""Seconds that an answer is waited for at the end: later it would be typed into the shell."""
 
 
 class SlowLine:
@@ -48,6 +50,7 @@ class SlowLine:
         self._blocked = 0.0
         self._answers: deque[float] = deque()
         self._best = math.inf
+        self._answers_at_all = False
         self._late = self._soon = 0
         self._calm = CALM
         self._bad_at = self._fast_at = -math.inf
@@ -66,7 +69,17 @@ class SlowLine:
         """The terminal has answered; of what nobody asked, nothing is thought."""
         if self.asked_at is not None:
             self._answers.append(now - self.asked_at)
+            self._answers_at_all = True
             self.asked_at = None
+
+    def last_wait(self, now: float) -> float:
+        """Seconds that the answer to the last question is worth waiting for, before somebody else reads the terminal.
+
+        One that has never answered, and was asked a while ago, will not.
+        """
+        if self.asked_at is None:
+            return 0.0
+        return LAST_WAIT if self._answers_at_all else max(0.0, self.asked_at + LAST_WAIT - now)
 
     def look(self, now: float) -> bool:
         """Judge by what is known now; whether to ask anew. To be called about once a second."""

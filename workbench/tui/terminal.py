@@ -83,7 +83,7 @@ def _signs() -> dict[str, str]:
     return {sign: plain for signs, plains in of.items() for sign, plain in zip(signs, plains, strict=True)}
 
 
-_SIGNS = _signs()
+_SIGNS = _signs() | {"🔎": "/ "}
 
 
 def forgive_bytes() -> None:

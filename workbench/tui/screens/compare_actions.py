@@ -1,15 +1,13 @@
 """What can be done on the Compare screen, in which of its panes, and where its parts stand."""
 
-from workbench.tui.actions import Action
+from functools import partial
+
+from workbench.tui.actions import action_of
 
 WHERE = "Compare"
 PANES = ("curves", "keys", "confusion")
 
-
-def _action(name: str, keys: str, label: str, text: str, *, shown: bool = True) -> Action:
-    return Action(f"compare.{name}", tuple(keys.split()), label, text, WHERE, shown)
-
-
+_action = partial(action_of, "compare", WHERE)
 ACTIONS = (
     _action("metric", "m", "metric", "Show another figure: accuracy, loss, learning rate, what the runs have."),
     _action("axis", "x", "axis", "Epochs, steps or time along the x axis."),

@@ -6,22 +6,18 @@ the cursor, the baseline and the hidden runs change in the table is worked out h
 
 import shlex
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Static
 
 from workbench.base.text import clean
 from workbench.runs.compare import MOST
-from workbench.tui.actions import WithActions
 from workbench.tui.asker import Asker
 from workbench.tui.compare_draw import color_of, sample
 from workbench.tui.compare_matrix import GAP, beside, missing, names_of, pane
@@ -38,10 +34,10 @@ from workbench.tui.compare_rows import (
     rows_of,
 )
 from workbench.tui.comparing import Comparer, Seen, Sight, Wish
-from workbench.tui.pace import Beat, moment_of
 from workbench.tui.screens.compare_actions import CSS, EMPTY, PANES, WHERE
 from workbench.tui.screens.compare_place import place_of as kept_of
 from workbench.tui.screens.compare_place import take_place
+from workbench.tui.screens.live import LiveScreen
 from workbench.tui.widgets.chart import Chart
 from workbench.tui.widgets.chart_view import AXIS_NAMES, Markers, View
 from workbench.tui.widgets.frame import Hints, TopLine
@@ -49,16 +45,11 @@ from workbench.tui.widgets.lines import TextLines
 from workbench.tui.widgets.run_table import RunTable, StillTable
 from workbench.tui.widgets.table import Marks
 
-if TYPE_CHECKING:
-    from textual.timer import Timer
-
-HZ = 2.0
-"""How often a second to look, where no setting says."""
 SIDE_BY_SIDE = 120
 """Columns from which two confusion matrices are beside each other."""
 
 
-class CompareView(WithActions, Screen[None]):
+class CompareView(LiveScreen[Wish, Sight]):
     """See the module. What the keys do is in `compare`."""
 
     AUTO_FOCUS = ""
@@ -66,17 +57,9 @@ class CompareView(WithActions, Screen[None]):
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (16, "-low"), (20, "-medium"), (36, "-tall")]  # noqa: RUF012
     DEFAULT_CSS = CSS
 
-    class Found(Message):
-        """What the thread has seen."""
-
-        def __init__(self, answer: Sight | Exception) -> None:
-            super().__init__()
-            self.answer = answer
-
     def __init__(self, root: Path | None = None, hz: float | None = None) -> None:
         """`root`: the folder of the runs. `hz`: how often a second to look at most. The app's if none is given."""
-        super().__init__()
-        self._root_given, self._hz_given = root, hz
+        super().__init__(root, hz)
         self.wish = Wish()
         """What is asked for; the cursor of its view is the person's."""
         self.sight: Sight | None = None
@@ -92,11 +75,6 @@ class CompareView(WithActions, Screen[None]):
         """Which evaluation, counted on."""
         self.top = 0
         """The first line of the confusion pane."""
-        self._problem = ""
-        self._timer: Timer | None = None
-        self._asker: Asker[Wish, Sight] | None = None
-        self._beat = Beat(HZ)
-        self._hidden = False
         self._room = (0, 0)
 
     # Building, and going on and off
@@ -124,22 +102,10 @@ class CompareView(WithActions, Screen[None]):
         self.set_class(True, "-quiet", "-curves")
         if not self.wish.runs:
             self.wish, self.baseline = take_place(self._last.get("compare", {}), self.wish, self.root)
-        settings = getattr(self.app, "settings", None)
         self.set_class(not self.wish.runs, "-empty")
         root = self.root
-        self._asker = Asker("compare-looker", lambda: Comparer(root).look, self._tell, _joined)
-        self._asker.start()
-        hz: float = self._hz_given or getattr(settings, "hz", HZ) or HZ
-        self._beat = Beat(hz)
-        self._timer = self.set_interval(1 / hz, self._tick)
-        self.watch(self.app, "app_focus", self._focus_is_back, init=False)
-        self.call_after_refresh(self.ask, again=True)
+        self.begin_to_look(Asker("compare-looker", lambda: Comparer(root).look, self.tell, _joined))
         self.show_all()
-
-    def on_unmount(self) -> None:
-        """No more looking."""
-        if self._asker:
-            self._asker.end()
 
     @property
     def _last(self) -> dict[str, dict[str, Any]]:
@@ -150,33 +116,8 @@ class CompareView(WithActions, Screen[None]):
         """For the next session."""
         self._last["compare"] = kept_of(self.wish, self.baseline)
 
-    def _tick(self) -> None:
-        """What the clock asks for: a look, unless looking costs a run of this process too much, or nobody looks."""
-        if self._beat.due(moment_of(self.app, self._asker.busy if self._asker else 0.0)):
-            self.ask()
-
-    def _focus_is_back(self, focus: bool) -> None:
-        """Back at this terminal: what is there now, at once."""
-        if focus:
-            self.ask()
-
-    def on_screen_suspend(self) -> None:
-        """A screen that nobody sees costs nothing."""
-        self.keep_place()
-        self._hidden = True
-        if self._timer:
-            self._timer.pause()
-
-    def on_screen_resume(self) -> None:
-        """Back on the terminal: once at once, then as before."""
-        self._hidden = False
-        if self._timer:
-            self.ask(again=True)
-            self._timer.resume()
-
     def on_resize(self) -> None:
-        """Other room, once it has been shared out."""
-        self.call_after_refresh(self.ask, again=True)
+        """Other room also for what needs no look. Textual calls this and that of `LiveScreen`."""
         self.call_after_refresh(self.show_all)
 
     def open_runs(self, runs: Sequence[str]) -> None:
@@ -198,13 +139,6 @@ class CompareView(WithActions, Screen[None]):
     # Asking the thread, and what comes back
 
     @property
-    def root(self) -> Path:
-        """The folder of the runs."""
-        if self._root_given is None:
-            self._root_given = Path(getattr(self.app, "root", "runs"))
-        return self._root_given
-
-    @property
     def pane(self) -> str:
         """Which of `PANES` is shown."""
         return next((name for name in PANES if self.has_class(f"-{name}")), PANES[0])
@@ -221,24 +155,12 @@ class CompareView(WithActions, Screen[None]):
         self._asker.ask(replace(self.wish, view=view, width=room[0], height=room[1],
                                 evaluations=self.pane == "confusion", again=again))  # fmt: skip
 
-    def _tell(self, answer: Sight | Exception) -> None:
-        """In the thread. A screen that is being taken down hears nothing."""
-        with suppress(RuntimeError):
-            self.post_message(self.Found(answer))
-
-    def on_compare_view_found(self, message: Found) -> None:
-        """Show it."""
-        answer = message.answer
-        if isinstance(answer, Exception):
-            problem = clean(f"cannot read the runs: {type(answer).__name__}: {answer}", 300)
-            if problem != self._problem:
-                self._problem = problem
-                self.notify(problem, severity="error", markup=False)
-        elif answer.wish.runs == self.wish.runs:
-            self._problem = ""
-            self.sight = answer
-            if answer.wish.view.axis == self.wish.view.axis and not self.wish.view.window:
-                self.wish = replace(self.wish, view=_kept(self.wish.view, answer.whole))
+    def show_found(self, found: Sight) -> None:
+        """Show it, if it is still what one wants to see."""
+        if found.wish.runs == self.wish.runs:
+            self.sight = found
+            if found.wish.view.axis == self.wish.view.axis and not self.wish.view.window:
+                self.wish = replace(self.wish, view=_kept(self.wish.view, found.whole))
             self.show_all()
 
     # Showing
@@ -249,7 +171,7 @@ class CompareView(WithActions, Screen[None]):
         if sight is None:
             self.query_one(TopLine).status = f"reading {len(self.wish.runs)} runs" if self.wish.runs else ""
             return
-        self._put("tabs", self._tabs())
+        self.put("tabs", self._tabs())
         if self.pane == "curves":
             self.show_curves(sight)
         elif self.pane == "keys":
@@ -281,7 +203,7 @@ class CompareView(WithActions, Screen[None]):
         base = next((row.key for row in self.rows if self.baseline in row.ids), "")
         columns = columns_of(self.rows, axis, place, finals=self.finals)
         table.fill(columns, self.rows, [row.key for row in self.rows], marks=Marks(baseline=base))
-        self._put("differs", Text(differs_line(sight)))
+        self.put("differs", Text(differs_line(sight)))
         self._show_legend()
 
     def _title(self, sight: Sight, aligned: str, width: int) -> Text:
@@ -322,7 +244,7 @@ class CompareView(WithActions, Screen[None]):
         table.display = bool(rows)
         note = keys_note(sight, everything=self.all_keys)
         more = "; ←→ other runs" if table.gone else ""
-        self._put("keys-note", Text(note + more))
+        self.put("keys-note", Text(note + more))
 
     def _show_confusion(self, sight: Sight) -> None:
         lines = self.confusion_lines(sight, self.size.width - 2)
@@ -364,13 +286,7 @@ class CompareView(WithActions, Screen[None]):
         if self.pane == "curves" and all(one.points.empty for one in sight.runs):
             notes.append("m shows another figure" if sight.metrics else "no run has a figure yet")
         self.set_class(not notes, "-quiet")
-        self._put("notes", Text(clean("; ".join(notes), 500)))
-
-    def _put(self, name: str, text: Text) -> None:
-        """Only what is different goes to the terminal."""
-        line = self.query_one(f"#{name}", Static)
-        if line.content != text:
-            line.update(text, layout=False)
+        self.put("notes", Text(clean("; ".join(notes), 500)))
 
 
 def _joined(older: Wish, newer: Wish) -> Wish:

@@ -9,14 +9,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from workbench.launch.orders import Way, read_seeds
 from workbench.tui.screens.runs_dialogs import FRAME, Prompt
 
 WAYS: dict[Way, str] = {
     "thread": "in this program: quitting asks what becomes of it",
-    "detached": "a process of its own: it goes on when this program or the line ends",
+    "detached": "its own process, which goes on when this program ends",
 }
 MOST_EPOCHS = 1_000_000
 
@@ -81,7 +81,7 @@ class LaunchDialog(ModalScreen[Choice | None]):
                 yield Static(_table(self.plan.lines))
             yield self._chosen
             yield Prompt()
-            yield Static(Text(self._keys()), classes="hint")
+            yield Static(Text(self._keys()), id="launch-keys", classes="hint")
 
     @property
     def typing(self) -> bool:
@@ -117,12 +117,19 @@ class LaunchDialog(ModalScreen[Choice | None]):
     def action_seeds(self) -> None:
         """Type seeds."""
         text = ",".join(map(str, self.choice.seeds)) or str(self.plan.seed)
-        self.query_one(Prompt).ask("seeds", "0..4 or 1,5,7: one run for each", text)
+        self._ask("seeds", "0..4 or 1,5,7: one run for each", text)
 
     def action_epochs(self) -> None:
         """Type how many epochs."""
         text = str(self.choice.epochs or self.plan.epochs)
-        self.query_one(Prompt).ask("epochs", "how many epochs in all", text)
+        self._ask("epochs", "how many epochs in all", text)
+
+    def _ask(self, what: str, hint: str, text: str) -> None:
+        """Open the line; what is typed takes the place of `text`."""
+        prompt = self.query_one(Prompt)
+        prompt.ask(what, hint, text)
+        prompt.query_one(Input).select_all()
+        self.query_one("#launch-keys", Static).update(Text(f"{hint}   enter takes it   esc out"))
 
     def action_out(self) -> None:
         """One step out: of the line, of the dialog."""
@@ -155,6 +162,7 @@ class LaunchDialog(ModalScreen[Choice | None]):
     def _close_prompt(self) -> None:
         self.query_one(Prompt).close()
         self.set_focus(None)
+        self.query_one("#launch-keys", Static).update(Text(self._keys()))
 
     def _choose(self, choice: Choice) -> None:
         self.choice = choice

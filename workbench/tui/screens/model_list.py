@@ -21,6 +21,12 @@ _NAME = 18
 """Room for a name, at least."""
 
 
+class _Names(OptionList, inherit_bindings=False):
+    """Textual's, without the keys that would scroll to the side, where nothing is: they go to the view."""
+
+    BINDINGS = OptionList.BINDINGS
+
+
 class ModelList(Vertical):
     """All networks. Posts `Chosen` when the cursor is on another one, `Opened` for enter."""
 
@@ -52,7 +58,7 @@ class ModelList(Vertical):
         field.display = False
         yield field
         yield Static(id="heading")
-        yield OptionList(id="rows", markup=False, compact=True)
+        yield _Names(id="rows", markup=False, compact=True)
 
     @property
     def listed(self) -> OptionList:
@@ -119,15 +125,24 @@ class ModelList(Vertical):
         field.display = True
         self.screen.set_focus(field)  # at once: the next key may be there already
 
-    def clear(self) -> bool:
-        """Take the filter away and go back to the list; False if there was none."""
+    @property
+    def filtered(self) -> bool:
+        """Whether the line of the filter is there."""
+        return bool(self.query_one("#filter", Input).display)
+
+    def clear(self) -> None:
+        """Take the filter away and go back to the list."""
         field = self.query_one("#filter", Input)
-        there = field.display
         field.value = ""
         field.display = False
-        if there:
-            self.listed.focus()
-        return there
+        self.screen.set_focus(self.listed)
+
+    def on_key(self, event: events.Key) -> None:
+        """The arrows move in the list while one types, too."""
+        if event.key in ("up", "down", "pageup", "pagedown") and self.screen.focused is not self.listed:
+            event.stop()
+            move = event.key if event.key.startswith("page") else f"cursor_{event.key}"
+            getattr(self.listed, f"action_{move.replace('page', 'page_')}")()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter as one types."""
@@ -139,7 +154,7 @@ class ModelList(Vertical):
         """Back to the list; an empty line goes away."""
         event.stop()
         event.input.display = bool(event.value.strip())
-        self.listed.focus()
+        self.screen.set_focus(self.listed)
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         """Tell who shows it."""

@@ -9,7 +9,8 @@ from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
-from textual.widgets import Static
+from textual.widget import Widget
+from textual.widgets import Input, Static
 
 from workbench.base.errors import UserError
 from workbench.inspect.catalogue import page
@@ -31,13 +32,15 @@ class ModelPane(Vertical):
         self._own: Sequence[Own] = ()
         self._source_of = ""
         self._has_diagram = True
+        self._note = ""
+        """Why there is no walk, while there is none."""
 
     def compose(self) -> ComposeResult:
         """One child a view."""
         with VerticalScroll(id="card"):
             yield Static(id="card-text")
         with Vertical(id="layers"):
-            field = Line(placeholder="image size, pixels", id="size", type="integer", compact=True, max_length=5)
+            field = Line(placeholder="image size", id="size", type="integer", compact=True, max_length=5)
             field.display = False
             yield field
             yield Static(id="layers-note")
@@ -57,6 +60,7 @@ class ModelPane(Vertical):
 
     def look(self, view: str) -> None:
         """Show one of `VIEWS`."""
+        self.close_size()
         self.view = view
         self.border_title = view  # not the network's name: each change of a title has the whole pane drawn anew
         self._say_below("")
@@ -75,20 +79,58 @@ class ModelPane(Vertical):
 
     def enter(self) -> None:
         """Give the view the keys."""
-        self.query_one(LayerTree if self.view == "layers" else f"#{self.view}").focus()
+        self.screen.set_focus(self._keys_of())
+
+    def _keys_of(self) -> Widget:
+        """Where the keys of the view go; while there is no walk, to its place, so that they are not lost."""
+        walk = self.query_one(LayerTree)
+        return walk if self.view == "layers" and walk.display else self.query_one(f"#{self.view}")
 
     def show_walk(self, layer: Layer, image_size: int) -> None:
         """The walk is there."""
-        self.query_one(LayerTree).display = True
-        self.query_one(LayerTree).walk(layer)
+        tree = self.query_one(LayerTree)
+        self._show_tree(True)
+        tree.walk(layer)
         self._say_below(f"3×{image_size}×{image_size}, + - i other sizes")
         self.call_after_refresh(self._draw_heading)  # a tree that was hidden has no width yet
 
     def show_note(self, text: str) -> None:
         """Why there is no walk."""
-        self.query_one(LayerTree).display = False
-        self.query_one("#layers-note", Static).update(Text(text))
+        self._note = text
+        self._show_tree(False)
+        self._draw_heading()
         self._say_below("")
+
+    def _show_tree(self, there: bool) -> None:
+        """The tree or the note; the keys stay in the view."""
+        tree, around = self.query_one(LayerTree), self.query_one("#layers")
+        around.can_focus = not there
+        keys = self.screen.focused in (tree, around)
+        tree.display = there
+        if keys:
+            self.screen.set_focus(tree if there else around)
+
+    # The line for the image size
+
+    def ask_size(self, image_size: int) -> None:
+        """Open it."""
+        field = self.query_one("#size", Input)
+        field.value = str(image_size)
+        field.display = True
+        self._draw_heading()
+        self.screen.set_focus(field)  # at once: the next key may be there already
+
+    def refuse_size(self, why: str) -> None:
+        """Say what is wrong with it; it stays open."""
+        self.query_one("#layers-note", Static).update(Text(f"! {why}", "bold"))
+
+    def close_size(self) -> bool:
+        """Put it away; False if it was not open."""
+        field = self.query_one("#size", Input)
+        there = bool(field.display)
+        field.display = False
+        self._draw_heading()
+        return there
 
     def _draw(self) -> None:
         if self.view == "card":
@@ -108,9 +150,16 @@ class ModelPane(Vertical):
         return max(map(len, lines), default=0) <= self.content_size.width - 3
 
     def _draw_heading(self) -> None:
-        tree = self.query_one(LayerTree)
-        if tree.display and self.view == "layers":
-            self.query_one("#layers-note", Static).update(heading(tree.scrollable_content_region.width))
+        """Below the line for the size: what it is for, or the columns of the tree, or why there is none."""
+        if self.view != "layers":
+            return
+        tree, note = self.query_one(LayerTree), self.query_one("#layers-note", Static)
+        if self.query_one("#size", Input).display:
+            note.update(Text("image size in pixels: enter takes it, esc does not", "dim"))
+        elif tree.display:
+            note.update(heading(tree.scrollable_content_region.width))
+        else:
+            note.update(Text(self._note))
 
     def _draw_source(self) -> None:
         """Coloured once a module, not once a network."""

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 SIZES = (32, 64, 96, 128, 160, 192, 224, 256, 299, 320, 384, 448, 512)
 """Image sizes that one key steps through; any other can be typed."""
+LEAST, MOST = 8, 4096
+"""Bounds of an image size, those of data.image_size in a profile."""
 SETTLE = 0.15
 """Seconds that the cursor rests on a network before its walk is asked for."""
 
@@ -40,6 +42,11 @@ class ModelsScreen(WithActions, Screen[None]):
 
     AUTO_FOCUS = "#rows"
     ACTIONS = (
+        Action("models.read", ("right", "l", "enter", "greater_than_sign"), "read",
+               "The keys go to the view beside the list: scroll the card or the code, unfold the layers.", _WHERE),
+        Action("models.out", ("escape",), "back", "One step out: the size, the view, the filter, the width.", _WHERE),
+        Action("models.side", ("tab", "shift+tab"), "other side", "From the list to the view, and back.", _WHERE,
+               shown=False),
         Action("models.filter", ("slash",), "filter", "Filter the list as you type; esc clears it.", _WHERE,
                typed=True),
         Action("models.sort", ("s",), "sort", "Sort by year, parameters, MACs or your own best accuracy.", _WHERE),
@@ -58,7 +65,6 @@ class ModelsScreen(WithActions, Screen[None]):
         Action("models.up", ("k",), "up", "Up.", _WHERE, shown=False),
         Action("models.top", ("g",), "top", "To the top.", _WHERE, shown=False),
         Action("models.bottom", ("G",), "bottom", "To the end.", _WHERE, shown=False),
-        Action("models.out", ("escape",), "back", "One step out: the size, the filter, the width, the list.", _WHERE),
     )  # fmt: skip
 
     class Walked(Message):
@@ -124,10 +130,21 @@ class ModelsScreen(WithActions, Screen[None]):
         return self._chosen_size or max(224, row.entry.card.min_image_size if row else 0)
 
     def may(self, action_id: str) -> bool | None:
-        """Image sizes are for the shape walk."""
+        """Image sizes are for the shape walk; a step to where one is already is none."""
+        if not self.is_mounted:
+            return True
+        if action_id == "models.read":
+            return not self._in_view
+        if action_id == "models.out":
+            return self._in_view or self.models.filtered or not self.models.display
         if action_id in ("models.size", "models.larger", "models.smaller"):
-            return self.is_mounted and self.pane.view == "layers"
+            return self.pane.view == "layers"
         return True
+
+    @property
+    def _in_view(self) -> bool:
+        """Whether the keys go to the right side."""
+        return self.focused is not None and self.pane in self.focused.ancestors_with_self
 
     def on_screen_resume(self, _: events.ScreenResume) -> None:
         """Runs may have been made meanwhile."""
@@ -144,6 +161,18 @@ class ModelsScreen(WithActions, Screen[None]):
     def on_model_list_opened(self, _: ModelList.Opened) -> None:
         """Enter: the keys go to the view."""
         self.pane.enter()
+
+    def act_read(self) -> None:
+        """To the view."""
+        self.pane.enter()
+
+    def act_side(self) -> None:
+        """To the other side, if there are two."""
+        if not self._in_view:
+            self.pane.enter()
+        elif self.models.display:
+            self.pane.close_size()
+            self.set_focus(self.models.listed)
 
     def act_filter(self) -> None:
         """Open the line."""
@@ -193,10 +222,7 @@ class ModelsScreen(WithActions, Screen[None]):
 
     def act_size(self) -> None:
         """Open the line for the image size."""
-        field = self.query_one("#size", Input)
-        field.value = str(self.image_size)
-        field.display = True
-        self.set_focus(field)
+        self.pane.ask_size(self.image_size)
 
     def act_larger(self) -> None:
         """The next size up."""
@@ -224,21 +250,24 @@ class ModelsScreen(WithActions, Screen[None]):
 
     def act_out(self) -> None:
         """One step."""
-        field = self.query_one("#size", Input)
-        if field.display:
-            field.display = False
+        if self.pane.close_size():
             self.pane.enter()
         elif not self.models.display:
             self.act_wide()
-        elif not self.models.clear():
-            self.models.listed.focus()
+        elif self._in_view:
+            self.set_focus(self.models.listed)
+        else:
+            self.models.clear()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """An image size was typed."""
-        event.input.display = False
+        """An image size was typed: taken, or left in the line with the reason below."""
+        text = event.value.strip()
+        if not text.isdecimal() or not LEAST <= int(text) <= MOST:
+            self.pane.refuse_size(f"a whole number from {LEAST} to {MOST}")
+            return
+        self.pane.close_size()
         self.pane.enter()
-        if event.value.isdigit() and int(event.value) > 0:
-            self._take_size(int(event.value))
+        self._take_size(int(text))
 
     def on_models_screen_walked(self, event: Walked) -> None:
         """Keep it, show it if it is still wanted, and go on with what has been asked for meanwhile."""
@@ -254,7 +283,7 @@ class ModelsScreen(WithActions, Screen[None]):
             self._show_row()
 
     def _look(self, view: str) -> None:
-        inside = self.focused is not None and self.pane in self.focused.ancestors
+        inside = self._in_view
         self.pane.look(view)
         if inside or not self.models.display:
             self.pane.enter()

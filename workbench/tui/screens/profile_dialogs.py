@@ -1,6 +1,6 @@
 """What the Profiles screen asks: one of many, found by typing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from rich.text import Text
@@ -26,10 +26,10 @@ class Pick(ModalScreen[str | None]):
     }
     Pick Input, Pick Input:focus { height: 1; border: none; padding: 0; background: $panel; }
     Pick OptionList {
-        height: auto; max-height: 60vh; border: none; padding: 0; background: $surface; text-wrap: nowrap;
-        text-overflow: ellipsis;
+        border: none; padding: 0; background: $surface; text-wrap: nowrap; text-overflow: ellipsis;
     }
     Pick .hint { color: $text-muted; }
+    Pick #pick-mistake { display: none; height: auto; color: $text-error; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "out", show=False, priority=True),
@@ -39,10 +39,19 @@ class Pick(ModalScreen[str | None]):
         Binding("pageup", "move('page_up')", show=False, priority=True),
     ]
 
-    def __init__(self, title: str, choices: Sequence[tuple[str, str]], current: str = "", free: str = "") -> None:
-        """`choices`: what is returned, and what is shown beside it. `free`: what else may be typed, in words."""
+    def __init__(
+        self,
+        title: str,
+        choices: Sequence[tuple[str, str]],
+        current: str = "",
+        free: str = "",
+        refuse: Callable[[str], str] = lambda _: "",
+    ) -> None:
+        """`choices`: what is returned, and what is shown beside it. `free`: what else may be typed, in words; `refuse`
+        tells what is wrong with such a thing, "" for nothing."""
         super().__init__()
-        self._title, self._choices, self._current, self._free = title, choices, current, free
+        self._title, self._choices, self._current = title, choices, current
+        self._free, self._refuse = free, refuse
         self.shown: list[str] = []
 
     def compose(self) -> ComposeResult:
@@ -50,6 +59,7 @@ class Pick(ModalScreen[str | None]):
             yield Static(Text(self._title, style="bold", no_wrap=True, overflow="ellipsis"))
             yield Line(placeholder="type to filter", select_on_focus=False)
             yield OptionList(markup=False, compact=True)
+            yield Static(id="pick-mistake")
             free = f"   or type {self._free}" if self._free else ""
             yield Static(Text(f"enter takes it   esc out{free}"), classes="hint")
 
@@ -67,7 +77,9 @@ class Pick(ModalScreen[str | None]):
         place = self.query_one(OptionList).highlighted
         if self.shown and place is not None:
             self.dismiss(self.shown[place])
-        elif self._free and event.value.strip():
+        elif why := self._refuse(event.value.strip()) if self._free and event.value.strip() else "nothing fits":
+            self._say(why)
+        else:
             self.dismiss(event.value.strip())
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
@@ -81,7 +93,18 @@ class Pick(ModalScreen[str | None]):
     def action_out(self) -> None:
         self.dismiss(None)
 
+    def _say(self, mistake: str) -> None:
+        line = self.query_one("#pick-mistake", Static)
+        line.update(Text(clean(f"! {mistake}", 300)))
+        line.display = bool(mistake)
+
+    def on_resize(self) -> None:
+        """The list is as high as it has lines, and leaves room: an `auto` height counts the lines beyond its greatest
+        height for those of the frame."""
+        self.query_one(OptionList).styles.height = min(len(self.shown), max(3, self.app.size.height * 3 // 5))
+
     def _fill(self, words: str) -> None:
+        self._say("")
         fitting = [(value, more) for value, more in self._choices if _fits(words, f"{value} {more}")]
         self.shown = [value for value, _ in fitting]
         listed = self.query_one(OptionList)
@@ -90,6 +113,7 @@ class Pick(ModalScreen[str | None]):
         listed.add_options([Option(self._line(value, more, wide)) for value, more in fitting])
         exact = [value for value in self.shown if value == words.strip()]
         at = exact[0] if exact else self._current if not words else ""
+        self.on_resize()
         listed.highlighted = self.shown.index(at) if at in self.shown else 0 if self.shown else None
 
     def _line(self, value: str, more: str, wide: int) -> Text:

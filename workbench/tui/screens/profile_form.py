@@ -12,7 +12,7 @@ import architectures
 from workbench.base.text import clean
 from workbench.inspect.catalogue import short
 from workbench.profile.edit import Draft, Field
-from workbench.tui.actions import Action, WithActions
+from workbench.tui.actions import WithActions, action_of
 from workbench.tui.path_completion import complete
 from workbench.tui.profile_rows import (
     WHICH,
@@ -34,11 +34,7 @@ MOST_TYPED = 2000
 """Characters of a value that are put into the line; a longer one, or one with control characters, is shown cut or
 with marks in their place, and stays as it is while the line does."""
 
-
-def _action(name: str, keys: str, label: str, text: str, *, shown: bool = False, typed: bool = False) -> Action:
-    return Action(f"form.{name}", tuple(keys.split()), label, text, "Profile form", shown, typed)
-
-
+_action = partial(action_of, "form", "Profile form", shown=False)
 ACTIONS = (
     _action("edit", "enter", "edit", "Edit the setting: type it, or pick it from a list.", shown=True, typed=True),
     _action("next", "right l space", "next", "The next word of a choice; the other side of a switch."),
@@ -132,6 +128,7 @@ class ProfileForm(WithActions, FormView):
         self.act_edit()
 
     def act_edit(self) -> None:
+        """A switch is turned, a choice or a network picked from a list, and everything else typed."""
         field = self.rows.item
         if not isinstance(field, Field) or self.busy:
             return
@@ -150,11 +147,14 @@ class ProfileForm(WithActions, FormView):
                 self.query_one(Prompt).query_one(Input).select_all()  # what is typed takes its place
 
     def _pick(self, field: Field, choices: Sequence[tuple[str, str]], free: str = "") -> None:
+        def refuse(text: str) -> str:
+            return "" if ":" in text else f'no network is called "{text}"'
+
         def picked(value: str | None) -> None:
             if value is not None and value != shown(field.value):
                 self._set(field, value)
 
-        self.app.push_screen(Pick(field.key.path, choices, shown(field.value), free), picked)
+        self.app.push_screen(Pick(field.key.path, choices, shown(field.value), free, refuse), picked)
 
     def act_next(self) -> None:
         self._turn(1)
@@ -266,6 +266,8 @@ class ProfileForm(WithActions, FormView):
         key = item.key.path if isinstance(item, Field) else item.key
         if isinstance(item, Field) and not item.own:
             self.say("this file does not set it")
+        elif not key:
+            self.say("nothing to take out")
         elif why := self.draft.reset(key):
             self.tell(why)
         else:

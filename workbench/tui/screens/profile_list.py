@@ -1,6 +1,7 @@
 """The profiles there are: a list under three headings, a line that filters it, and what is known of one of them."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.text import Text
@@ -12,18 +13,15 @@ from textual.widgets import Input
 
 from workbench.base.text import clean
 from workbench.profile.files import Listed, Place, folder_of
-from workbench.tui.actions import Action, WithActions
+from workbench.tui.actions import WithActions, action_of
 from workbench.tui.profile_rows import listed_head, listed_line, listed_pane
 from workbench.tui.widgets.line import Line
 from workbench.tui.widgets.lines import TextLines
 from workbench.tui.widgets.rows import BAR, LEAD, RowList
 
-_WHERE = "Profiles"
 _HEADINGS: tuple[tuple[Place, str], ...] = (("project", "project"), ("user", "yours"), ("built-in", "built-in"))
 
-
-def _action(name: str, keys: str, label: str, text: str, *, shown: bool = True, typed: bool = False) -> Action:
-    return Action(f"profiles.{name}", tuple(keys.split()), label, text, _WHERE, shown, typed)
+_action = partial(action_of, "profiles", "Profiles")
 
 
 class ProfileList(WithActions, Vertical):

@@ -1,6 +1,7 @@
 """A draft and its file: saved, saved as, noticed when another program changed it, never lost without a question."""
 
 import os
+from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -9,11 +10,13 @@ from typing import TYPE_CHECKING, cast
 from rich.text import Text
 from textual.containers import Vertical
 from textual.message import Message
+from textual.widgets import Input
 
 from workbench.base.text import clean
 from workbench.profile.edit import ChangedOnDisk, Draft
 from workbench.profile.files import folder_of, fresh
 from workbench.tui.aside import Aside
+from workbench.tui.profile_rows import wrapped
 from workbench.tui.screens.runs_dialogs import Choose, Prompt
 from workbench.tui.widgets.lines import TextLines
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 Then = Callable[[], object]
 
 ON_DISK = "changed on disk: R takes it, w asks before it overwrites, W saves elsewhere"
+GONE = "gone from the disk: w asks and writes it anew, W saves elsewhere"
 
 
 class Saving(Aside, Vertical):
@@ -43,24 +47,28 @@ class Saving(Aside, Vertical):
         """All that is wrong with the draft."""
         self.busy = False
         """Whether its file is being written or read."""
-        self.changed_on_disk = False
+        self.changed_on_disk = self.gone = False
         self._after_name: Then | None = None
         """What to go on with when a name was typed and the draft saved."""
         self._checking = False
 
     # What the form adds
 
+    @abstractmethod
     def refill(self) -> None:
         """Show the draft as it is now."""
-        raise NotImplementedError
 
+    @abstractmethod
+    def remember_saved(self) -> None:
+        """Take the values for those on the disk."""
+
+    @abstractmethod
     def say(self, line: str) -> None:
         """Say something until the next change."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ask(self, what: str, label: str, hint: str, text: str) -> None:
         """Open the line for `what`, below a label."""
-        raise NotImplementedError
 
     # Saving
 
@@ -79,12 +87,15 @@ class Saving(Aside, Vertical):
         else:
             self._write(partial(draft.save, force=force, broken=broken), then, partial(self.save, then, force=True))
 
-    def ask_name(self, why: str = "", then: Then | None = None) -> None:
-        """Open the line for the name of the file."""
+    def ask_name(self, why: str = "", then: Then | None = None, *, name: str = "") -> None:
+        """Open the line for the name of the file, with `name` in it or a free one; what is typed takes its place."""
         assert self.draft is not None  # the keys are for a draft
         self._after_name = then
-        self.ask("name", "save as: enter saves, esc leaves it", "name of the file", suggestion(self.draft))
-        self.query_one(Prompt).wrong(f"! {why}" if why else "")
+        self.ask("name", "save as: enter saves, esc leaves it", "name of the file", name or suggestion(self.draft))
+        prompt = self.query_one(Prompt)
+        prompt.query_one(Input).select_all()
+        width = self.query_one("#form-help").size.width  # that of the line, which may not be laid out yet
+        prompt.wrong("\n".join(wrapped(f"! {why}", width)) if why else "")
 
     def save_as(self, name: str, *, force: bool = False, broken: bool = False) -> None:
         """Write it to the file of a name that was typed; a name without a folder is for ./profiles."""
@@ -98,8 +109,12 @@ class Saving(Aside, Vertical):
         self.close_prompt()
         if not broken and self._asked_about_problems(partial(self.save_as, name, force=force, broken=True)):
             return
+
+        def refused(why: str) -> None:
+            self.ask_name(why, then, name=name)
+
         again = partial(self.save_as, name, force=True, broken=broken)
-        self._write(partial(draft.save_as, path, force=force, broken=broken), then, again)
+        self._write(partial(draft.save_as, path, force=force, broken=broken), then, again, refused)
 
     def close_prompt(self) -> None:
         """The line away, the keys back to the list."""
@@ -115,40 +130,46 @@ class Saving(Aside, Vertical):
         self._ask(f"It has {count}: {first}", choices, {"yes": go_on})
         return True
 
-    def _write(self, write: Callable[[], None], then: Then | None, again: Then) -> None:
-        """`again` does it over a file that is not to be lost unasked."""
+    def _write(
+        self, write: Callable[[], None], then: Then | None, again: Then, refused: Callable[[str], object] | None = None
+    ) -> None:
+        """`again` does it over a file that is not to be lost unasked. `refused`: what is done where it goes to another
+        file than the draft's and cannot be written; the line of its name is gone by then."""
         self.busy = True
         self.say("saving")
-        self.aside(write, lambda result: self._written(result, then, again))
+        self.aside(write, lambda result: self._written(result, then, again, refused))
 
-    def _written(self, result: Exception | None, then: Then | None, again: Then) -> None:
+    def _written(
+        self, result: Exception | None, then: Then | None, again: Then, refused: Callable[[str], object] | None
+    ) -> None:
         self.busy = False
         draft = self.draft
         assert draft is not None
         if isinstance(result, ChangedOnDisk):
             self.say("not written")
-            choices = [("as", "save under another name"), ("over", "write over it"), ("no", "do nothing")]
+            lost = refused is None and draft.path is not None and not draft.path.exists()
+            choices = [("as", "save under another name"), ("over", "write it anew" if lost else "write over it"),
+                       ("no", "do nothing")]  # fmt: skip
             answers: dict[str, Then] = {"as": partial(self.ask_name, "", then), "over": again}
-            if self.changed_on_disk or draft.changed_on_disk():
+            if refused is None and not lost:
                 choices.insert(2, ("reload", "take what is on the disk instead; u fetches this back"))
                 answers["reload"] = self.reload
             self._ask(clean(str(result), 200), choices, answers)
+        elif result is not None and refused is not None:
+            self.say("not written")
+            refused(clean(str(result), 500))
         elif result is not None:
             self.say("not written")
             self.tell(str(result))
         else:
             assert draft.path is not None
-            self.changed_on_disk = False
+            self.changed_on_disk = self.gone = False
             self.show_note()
             self.remember_saved()
             self.refill()
             self.say(f"saved {draft.title}")
             self.post_message(self.Saved(draft.path))
             _call(then)
-
-    def remember_saved(self) -> None:
-        """Take the values for those on the disk."""
-        raise NotImplementedError
 
     # Leaving
 
@@ -176,18 +197,19 @@ class Saving(Aside, Vertical):
         if draft is None or draft.path is None or self.busy or self._checking:
             return
         self._checking = True
-        self.aside(draft.changed_on_disk, partial(self._checked, draft))
+        self.aside(partial(_on_disk, draft, draft.path), partial(self._checked, draft))
 
-    def _checked(self, draft: Draft, changed: bool | Exception) -> None:
+    def _checked(self, draft: Draft, found: tuple[bool, bool] | Exception) -> None:
         self._checking = False
-        if draft is self.draft and not self.busy and isinstance(changed, bool) and changed != self.changed_on_disk:
-            self.changed_on_disk = changed
+        before = self.changed_on_disk, self.gone
+        if draft is self.draft and not self.busy and isinstance(found, tuple) and found != before:
+            self.changed_on_disk, self.gone = found
             self.show_note()
 
     def show_note(self) -> None:
         """The line about the disk, or none."""
-        note = self.query_one("#form-note", TextLines)
-        note.show([Text(f"! {ON_DISK}", "bold", no_wrap=True, overflow="ellipsis")] if self.changed_on_disk else [])
+        note, text = self.query_one("#form-note", TextLines), GONE if self.gone else ON_DISK
+        note.show([Text(f"! {text}", "bold", no_wrap=True, overflow="ellipsis")] if self.changed_on_disk else [])
         note.display = self.changed_on_disk
 
     def reload(self) -> None:
@@ -202,7 +224,7 @@ class Saving(Aside, Vertical):
         if result is not None:
             self.tell(str(result))
             return
-        self.changed_on_disk = False
+        self.changed_on_disk = self.gone = False
         self.show_note()
         self.remember_saved()
         self.refill()
@@ -222,6 +244,11 @@ class Saving(Aside, Vertical):
                 answers[chosen]()
 
         cast("Workbench", self.app).push_screen(Choose(question, choices), answered)
+
+
+def _on_disk(draft: Draft, path: Path) -> tuple[bool, bool]:
+    """Whether the draft's file is another one by now, and whether it is gone."""
+    return draft.changed_on_disk(), not path.exists()
 
 
 def suggestion(draft: Draft) -> str:

@@ -84,7 +84,7 @@ class FormView(Saving):
         """Show a draft from its first setting on. `run`: what it was forked from."""
         self.draft, self.run = draft, run
         self.which, self.words, self._chart = WHICH[0], "", False
-        self.changed_on_disk = self.busy = False
+        self.changed_on_disk = self.gone = self.busy = False
         self.close_prompt()
         self.show_raw(False)
         self.show_note()

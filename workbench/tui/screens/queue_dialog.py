@@ -41,6 +41,7 @@ class QueueDialog(ModalScreen[str | None]):
         super().__init__()
         self._launcher = launcher
         self._entries: list[tuple[str, Entry]] = []
+        self._looked = False
 
     def compose(self) -> ComposeResult:
         """The list, and what can be done with it."""
@@ -60,8 +61,10 @@ class QueueDialog(ModalScreen[str | None]):
         queue = self._launcher.queue
         found = [("trained", entry) for entry in queue.taken()]
         found += [("waits", entry) for entry in queue.waiting()] + [("failed", entry) for entry in queue.failed()]
-        if [_seen(kind, entry) for kind, entry in found] == [_seen(kind, entry) for kind, entry in self._entries]:
+        same = [_seen(kind, entry) for kind, entry in found] == [_seen(kind, entry) for kind, entry in self._entries]
+        if same and self._looked:
             return
+        self._looked = True
         options = self.query_one(OptionList)
         here = self._here()
         self._entries = found
@@ -72,7 +75,7 @@ class QueueDialog(ModalScreen[str | None]):
             options.highlighted = names.index(here[1].name) if here and here[1].name in names else 0
         self.query_one("#queue-empty").display = not found
         options.display = bool(found)
-        keys = "J K later, earlier   D cancel   enter show the run   esc out"
+        keys = ("J K later, earlier   D take it out   enter show the run   " if found else "") + "esc out"
         more = "\nt d train what an earlier session left waiting: here, detached" if self._launcher.left() else ""
         self.query_one("#queue-keys", Static).update(Text(keys + more))
 
@@ -150,9 +153,10 @@ def _seen(kind: str, entry: Entry) -> tuple[object, ...]:
 
 def _line(kind: str, entry: Entry) -> Text:
     sign = {"trained": "●", "waits": "○", "failed": "✗"}[kind]
-    where = entry.order.way if entry.here else f"on {clean(entry.host, 30)}"
+    way = "in this program" if entry.order.way == "thread" else "detached"
+    where = way if entry.here else f"on {clean(entry.host, 30)}"
     text = Text(f"{sign} {kind:<8} {entry.order.label}  ", no_wrap=True, overflow="ellipsis")
-    what = "goes on" if entry.order.run else "begins"
+    what = "goes on" if entry.order.run else "new"
     why = f"  {entry.why().splitlines()[0]}" if kind == "failed" and entry.why() else ""
     left = "  left by another screen" if kind == "waits" and entry.orphaned else ""
     return text.append(f"{what}, {where}{left}{why}", "dim")

@@ -17,7 +17,7 @@ from workbench.runs.summary import Summary
 from workbench.runs.units import short_memory
 from workbench.runs.user import User, read_user
 from workbench.tui import desk as do
-from workbench.tui.actions import Action
+from workbench.tui.actions import action_of
 from workbench.tui.board import GROUP_BY, filter_of_group
 from workbench.tui.screens.runs_dialogs import Ask, Choose, ChooseColumns, NoteEditor, Prompt
 from workbench.tui.screens.runs_view import RunsView
@@ -34,11 +34,7 @@ MOST_NAMED = 12
 _FORMATS = (("md", "Markdown"), ("csv", "CSV, raw figures"), ("json", "JSON, raw figures"),
             ("latex", "LaTeX, booktabs"), ("html", "HTML, one page"))  # fmt: skip
 
-
-def _action(name: str, keys: str, label: str, text: str, *, shown: bool = False, typed: bool = False) -> Action:
-    return Action(f"runs.{name}", tuple(keys.split()), label, text, "Runs", shown, typed)
-
-
+_action = partial(action_of, "runs", "Runs", shown=False)
 ACTIONS = (
     _action("open", "enter", "open", "Open the run in the Train screen; of a group, its runs.", shown=True),
     _action(
@@ -89,6 +85,7 @@ class RunsScreen(RunsView):
         return action_id == "runs.out" or not (self.is_mounted and self.query_one(Prompt).what)
 
     def act_mark(self) -> None:
+        """All runs of the row; where all of them are marked, none."""
         table = self.query_one(VirtualTable)
         runs = [run.id for run in self.board.runs_of(table.row)] if table.row is not None else []
         if all(run_id in self.marked for run_id in runs):
@@ -238,6 +235,7 @@ class RunsScreen(RunsView):
         self.query_one(Prompt).ask("filter", "arch:resnet* acc>90 state=finished tag:baseline", self.view.filter)
 
     def on_prompt_given(self, event: Prompt.Given) -> None:
+        """A filter or tags were typed; with a mistake they stay in the line, and nothing changes."""
         prompt = self.query_one(Prompt)
         try:
             if event.what == "filter":

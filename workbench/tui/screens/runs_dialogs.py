@@ -80,6 +80,17 @@ class Ask(ModalScreen[bool]):
         self.dismiss(yes)
 
 
+class Options(OptionList):
+    """Textual's, with the letters beside the arrows."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "cursor_down", show=False),
+        Binding("k", "cursor_up", show=False),
+        Binding("g", "first", show=False),
+        Binding("G", "last", show=False),
+    ]
+
+
 class Choose(ModalScreen[str | None]):
     """One of several; None where none is chosen."""
 
@@ -95,7 +106,7 @@ class Choose(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(Text(self._title, style="bold"))
-            yield OptionList(*(Option(Text(shown, no_wrap=True)) for _, shown in self._choices), markup=False)
+            yield Options(*(Option(Text(shown, no_wrap=True)) for _, shown in self._choices), markup=False)
             yield Static(Text("enter chooses   esc out"), classes="hint")
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
@@ -127,7 +138,7 @@ class ChooseColumns(ModalScreen[tuple[str, ...] | None]):
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(Text(self._title, style="bold"))
-            yield OptionList(*(Option(self._line(place)) for place in range(len(self.names))), markup=False)
+            yield Options(*(Option(self._line(place)) for place in range(len(self.names))), markup=False)
             yield Static(Text("space on or off   v keep   0 the usual ones   esc out"), classes="hint")
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
@@ -176,6 +187,13 @@ class NoteEditor(ModalScreen[str | None]):
             yield Static(Text(f"Note of {self._run_id}", style="bold"))
             yield TextArea(self._note)
             yield Static(Text("^s or F2 keep   esc leave as it was"), classes="hint")
+
+    def leave(self) -> None:
+        """The key that quits from wherever one is: not over what was written."""
+        if self.query_one(TextArea).text == self._note:
+            self.dismiss(None)
+        else:
+            self.notify("^s keeps the note, esc gives it up; then ^q quits", markup=False)
 
     def action_keep(self) -> None:
         try:

@@ -203,6 +203,7 @@ class RunsView(WithActions, Screen[None]):
             self._beside += time.thread_time() - began  # one look at a time: nobody else adds to it
 
     def on_looked(self, event: Looked) -> None:
+        """Show it if it is what is asked for by now, and look again where it is not."""
         self._looking = False
         if event.mistake and event.view == self.view:  # a key in the filter that no run has any more
             self.say(event.mistake.split("\n")[0], wrong=True)

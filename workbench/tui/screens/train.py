@@ -4,7 +4,6 @@ All that is shown is read from the run's directory by a thread (`looker`), at mo
 nothing of files itself.
 """
 
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -12,13 +11,11 @@ from typing import TYPE_CHECKING, cast
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.message import Message
 from textual.widgets import Log, Static
 
 from workbench.base.text import clean
 from workbench.tui.log_tail import LOG_LINES
-from workbench.tui.looker import Answer, Looker
-from workbench.tui.pace import Beat, moment_of
+from workbench.tui.looker import Looker
 from workbench.tui.run_lines import alert_lines, chart_title, facts, head, progress
 from workbench.tui.screens.runs_dialogs import Prompt
 from workbench.tui.screens.train_actions import ACTIONS, CSS, WHERE
@@ -29,12 +26,8 @@ from workbench.tui.widgets.chart import Chart
 from workbench.tui.widgets.frame import Hints, TopLine
 
 if TYPE_CHECKING:
-    from textual.timer import Timer
-
     from workbench.tui.ends import TellsEnds
 
-HZ = 2.0
-"""How often a second to look, where no setting says."""
 MOST_ALERTS = 3
 EMPTY = """\
 There is no run in {root} yet.
@@ -56,27 +49,15 @@ class TrainScreen(Looking):
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (16, "-low"), (20, "-medium"), (36, "-tall")]  # noqa: RUF012
     DEFAULT_CSS = CSS
     ACTIONS = ACTIONS
-
-    class Found(Message):
-        """What the thread has seen."""
-
-        def __init__(self, answer: Answer) -> None:
-            super().__init__()
-            self.answer = answer
+    LOOKED_AT = "the run"
 
     def __init__(self, root: Path | None = None, hz: float | None = None) -> None:
         """`root`: the folder of the runs. `hz`: how often a second to look at most. The app's if none is given."""
-        super().__init__()
-        self._root_given, self._hz_given = root, hz
+        super().__init__(root, hz)
         self._run = ""
         """Where `open_run` was told to go, until the thread is told."""
         self._told: set[tuple[str, str]] = set()
-        self._problem = ""
         self._room_asked: tuple[Wanted, ...] = ()
-        self._timer: Timer | None = None
-        self._looker: Looker | None = None
-        self._beat = Beat(HZ)
-        self._hidden = False
 
     # Building, and going on and off
 
@@ -101,44 +82,15 @@ class TrainScreen(Looking):
         """Begin to look."""
         self.set_class(True, "-first", "-events", "-well", "-some")
         self._view = take_place(getattr(self.app, "last", {}).get("train", {}), self._view, self.charts, self)
-        self._looker = Looker(self.root, self._tell)
-        self._looker.start()
         settings = getattr(self.app, "settings", None)
-        hz: float = self._hz_given or getattr(settings, "hz", HZ) or HZ
         self._view = replace(self._view, markers=getattr(settings, "markers", self._view.markers))
-        self._beat = Beat(hz)
-        self._timer = self.set_interval(1 / hz, self._tick)
-        self.watch(self.app, "app_focus", self._focus_is_back, init=False)
+        self.begin_to_look(Looker(self.root, self.tell))
         if hasattr(self.app, "slow_line"):
             self.watch(self.app, "slow_line", self._take_line)
-        self.call_after_refresh(self.ask, again=True)
-
-    def on_unmount(self) -> None:
-        """No more looking."""
-        if self._looker:
-            self._looker.end()
-
-    def on_screen_suspend(self) -> None:
-        """A screen that nobody sees costs nothing."""
-        self.keep_place()
-        self._hidden = True
-        if self._timer:
-            self._timer.pause()
 
     def keep_place(self) -> None:
         """For the next session."""
         getattr(self.app, "last", {})["train"] = place_of(self._view, self.charts, self)
-
-    def on_screen_resume(self) -> None:
-        """Back on the terminal: once at once, then as before."""
-        self._hidden = False
-        if self._timer:
-            self.ask(again=True)
-            self._timer.resume()
-
-    def on_resize(self) -> None:
-        """Other room for the charts, once it has been shared out."""
-        self.call_after_refresh(self.ask, again=True)
 
     def open_run(self, run_id: str) -> None:
         """Watch another run."""
@@ -149,61 +101,28 @@ class TrainScreen(Looking):
 
     # Asking the thread, and what comes back
 
-    @property
-    def root(self) -> Path:
-        """The folder of the runs."""
-        if self._root_given is None:
-            self._root_given = Path(getattr(self.app, "root", "runs"))
-        return self._root_given
-
-    def look_again(self) -> None:
-        """Once, out of turn."""
-        self.ask()
-
-    def _tick(self) -> None:
-        """What the clock asks for: a look, unless looking costs a run of this process too much, or nobody looks."""
-        if self._beat.due(moment_of(self.app, self._looker.busy if self._looker else 0.0)):
-            self.ask()
-
-    def _focus_is_back(self, focus: bool) -> None:
-        """Back at this terminal: what is there now, at once."""
-        if focus:
-            self.ask()
-
     def _take_line(self, slow: bool) -> None:
         """One chart where the line is slow, the marked one."""
         self.set_class(slow, "-slow")
         self.call_after_refresh(self.ask, again=True)
 
     def ask(self, *, again: bool = False, by: tuple[int, ...] = ()) -> None:
-        if self._hidden or self._looker is None:
+        if self._hidden or self._asker is None:
             return
         charts = tuple(
             Wanted(chart.metric, chart.log_y, *chart.room) for chart in self.charts if chart.display and chart.size
         )
         again = again or charts != self._room_asked  # layout settles in steps, and may do so unasked
         self._room_asked = charts
-        self._looker.ask(Job(self._run, by, self._view, charts, not self._paused, again))
+        self._asker.ask(Job(self._run, by, self._view, charts, not self._paused, again))
         self._run = ""
 
-    def _tell(self, answer: Answer) -> None:
-        """In the thread. A screen that is being taken down hears nothing."""
-        with suppress(RuntimeError):
-            self.post_message(self.Found(answer))
-
-    def on_train_screen_found(self, message: Found) -> None:
-        """Show it."""
-        match message.answer:
-            case Look() as look:
-                self._problem = ""
-                self._show(look)
-            case Nothing():
-                self._show_none()
-            case Exception() as error:
-                problem = clean(f"cannot read the run: {type(error).__name__}: {error}", 300)
-                if problem != self._problem:
-                    self._problem = problem
-                    self.notify(problem, severity="error", markup=False)
+    def show_found(self, found: Look | Nothing) -> None:
+        """The run, or that there is none."""
+        if isinstance(found, Look):
+            self._show(found)
+        else:
+            self._show_none()
 
     def _show(self, look: Look) -> None:
         if self._paused and self.look is not None and look.run == self.look.run:
@@ -232,26 +151,20 @@ class TrainScreen(Looking):
         self.set_class(True, "-none")
         root = clean(str(self.root), 300)
         runs = "" if root == "runs" else f" --runs {root}"
-        self._put("empty", Text(EMPTY.format(root=root, runs=runs)), layout=True)
+        self.put("empty", Text(EMPTY.format(root=root, runs=runs)), layout=True)
 
     def _show_lines(self, look: Look) -> None:
         width = self.size.width
         self.show_head()
-        self._put("bar", progress(look, width))
-        self._put("facts", facts(look, width))
+        self.put("bar", progress(look, width))
+        self.put("facts", facts(look, width))
         self.set_class(not look.alerts, "-well")
-        self._put("alerts", alert_lines(look, width, MOST_ALERTS), layout=True)
+        self.put("alerts", alert_lines(look, width, MOST_ALERTS), layout=True)
         self.query_one(TopLine).status = f"run {look.place[0]} of {look.place[1]}" if look.place[0] else ""
 
     def show_head(self) -> None:
         if self.look is not None:
-            self._put("head", head(self.look, self.size.width, paused=self._paused))
-
-    def _put(self, name: str, text: Text, *, layout: bool = False) -> None:
-        """Only what is different goes to the terminal."""
-        line = self.query_one(f"#{name}", Static)
-        if line.content != text:
-            line.update(text, layout=layout)
+            self.put("head", head(self.look, self.size.width, paused=self._paused))
 
     def show_charts(self) -> None:
         look = self.look

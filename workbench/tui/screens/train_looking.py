@@ -1,6 +1,8 @@
 """The keys of the Train screen that change what is seen: axes, smoothing, markers, cursor, zoom, figures, panels."""
 
+from abc import abstractmethod
 from dataclasses import replace
+from pathlib import Path
 
 from textual.widgets import Log
 
@@ -16,19 +18,23 @@ from workbench.tui.widgets.chart_view import View, any_positive
 class Looking(CursorKeys, Steering):
     """A screen with two charts, `#first` and `#second`, a `#panel` of logs, and a `Prompt`."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, root: Path | None = None, hz: float | None = None) -> None:
+        """See `LiveScreen`."""
+        super().__init__(root, hz)
         self._view = View()
         self._marked = 0
         """Which chart, 0 or 1, or which log, from 2 on, the keys are for."""
         self._paused = False
 
+    @abstractmethod
     def ask(self, *, again: bool = False, by: tuple[int, ...] = ()) -> None:
-        """Called to look anew; `again`: even if nothing is new, `by`: at the runs so far away."""
+        """As every live screen; `by`: at the runs so far away."""
 
+    @abstractmethod
     def show_charts(self) -> None:
         """Called when what lies on the charts is another: title, cursor."""
 
+    @abstractmethod
     def show_head(self) -> None:
         """Called when the display is paused, or goes on."""
 

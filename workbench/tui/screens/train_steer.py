@@ -3,24 +3,19 @@
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from textual.message import Message
-from textual.screen import Screen
 
-from workbench.tui.actions import WithActions
+from workbench.tui.screens.live import LiveScreen
 from workbench.tui.screens.runs_dialogs import Ask, Prompt
 from workbench.tui.steering import Told, factor_of, in_words, refusal, resume_command, steer
-
-if TYPE_CHECKING:
-    from workbench.tui.watching import Look
-
+from workbench.tui.watching import Job, Look, Nothing
 
 ACTING = ("train.end", "train.stop", "train.save", "train.pause", "train.rate")
 """What only a run that lives can be asked."""
 
 
-class Steering(WithActions, Screen[None]):
+class Steering(LiveScreen[Job, Look | Nothing]):
     """A screen that shows a run and has a `Prompt`. Whoever inherits keeps `look` up to date."""
 
     class Steered(Message):
@@ -30,8 +25,9 @@ class Steering(WithActions, Screen[None]):
             super().__init__()
             self.kind, self.told = kind, told
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, root: Path | None = None, hz: float | None = None) -> None:
+        """See `LiveScreen`."""
+        super().__init__(root, hz)
         self.look: Look | None = None
         """The run as it was last seen."""
         self._asked: set[str] = set()
@@ -39,9 +35,6 @@ class Steering(WithActions, Screen[None]):
     def hinted(self, action_id: str) -> bool:
         """A run that is over cannot be steered: the footer has other keys then. These still say why."""
         return action_id not in ACTING or (self.look is not None and self.look.live)
-
-    def look_again(self) -> None:
-        """Called when a request was answered."""
 
     def close_prompt(self) -> None:
         """No more question; the keys belong to the screen again."""
@@ -117,4 +110,4 @@ class Steering(WithActions, Screen[None]):
         """Say what became of it, on whatever screen a person is by now."""
         self._asked.discard(message.kind)
         self.app.notify(message.told.text, severity="information" if message.told.done else "error", markup=False)
-        self.look_again()
+        self.ask()

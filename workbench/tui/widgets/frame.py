@@ -6,10 +6,13 @@ from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.dom import DOMNode
+from textual.geometry import Size
 from textual.reactive import reactive
 from textual.widget import Widget
 
 from workbench.tui.actions import Action, is_typing, prints, sign
+
+Breakpoints = list[tuple[int, str]]
 
 SMALLEST = (60, 16)
 """Columns and rows that the screens are made for; below, one line says so."""
@@ -120,6 +123,14 @@ def actions_at(node: DOMNode) -> list[Action]:
     """The actions of a widget, what it is in, its screen and the app, nearest first."""
     tables = [getattr(owner, "ACTIONS", ()) for owner in node.ancestors_with_self]
     return list(dict.fromkeys(action for table in tables for action in table))
+
+
+def classes_for(size: Size, columns: Breakpoints, rows: Breakpoints) -> list[str]:
+    """The classes that Textual gives a screen of this size."""
+    return [
+        next((name for least, name in sorted(breakpoints, reverse=True) if length >= least), "")
+        for length, breakpoints in zip(size, (columns, rows), strict=True)
+    ]
 
 
 _BOLD = Style(bold=True)

@@ -63,9 +63,12 @@ class LayerTree(WithActions, Tree[Line]):
     """The tree. The first level is open; what is inside a line is built when it unfolds."""
 
     ACTIONS = (
-        Action("layers.unfold", ("l", "right"), "unfold", "Unfold the line of a module.", "Layers"),
-        Action("layers.fold", ("h", "left"), "fold", "Fold the line, or the one that it is in.", "Layers"),
-    )
+        # > and < are what the arrows are drawn as where there is only ASCII
+        Action("layers.unfold", ("right", "l", "greater_than_sign"), "unfold", "Unfold the line of a module.",
+               "Layers"),
+        Action("layers.fold", ("left", "h", "less_than_sign"), "fold", "Fold the line, or the one that it is in.",
+               "Layers"),
+    )  # fmt: skip
 
     def __init__(self) -> None:
         super().__init__("")

@@ -1,5 +1,7 @@
 """A line to type in that keeps the order of the keys."""
 
+import asyncio
+import time
 from collections.abc import Mapping
 
 from textual import events
@@ -14,6 +16,10 @@ def _actions() -> Mapping[str, str]:
         if isinstance(binding, Binding):
             table |= dict.fromkeys(binding.key.split(","), binding.action)
     return table
+
+
+SETTLE_SECONDS = 0.5
+"""How long the keys after `enter` wait at most for what it does."""
 
 
 class Line(Input):
@@ -32,3 +38,14 @@ class Line(Input):
             event.stop()
             event.prevent_default()
             await self.run_action(action)
+
+    async def settle(self) -> None:
+        """Wait until what `enter` does here is done: the next key may be there already, and is for what comes then.
+
+        That is so when neither the line nor what it is in has a message left, and none came meanwhile.
+        """
+        pumps = [node for node in self.ancestors_with_self if node is not self.app]
+        latest, quiet = time.monotonic() + SETTLE_SECONDS, 0
+        while quiet < 3 and time.monotonic() < latest:
+            await asyncio.sleep(0)
+            quiet = 0 if any(pump.message_queue_size for pump in pumps) else quiet + 1

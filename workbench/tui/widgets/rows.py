@@ -12,12 +12,12 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual import events
-from textual.geometry import Region, Size
+from textual.geometry import Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from workbench.tui.actions import Action, WithActions
+from workbench.tui.actions import Action
+from workbench.tui.widgets.drawn import DrawnLines
 
 LEAD = 2
 """Cells before a line: where the cursor is."""
@@ -25,7 +25,7 @@ BAR = 1
 """Cells at the right for the scroll bar, kept free whether it is there or not."""
 
 
-class RowList(WithActions, ScrollView, can_focus=True):
+class RowList(DrawnLines):
     """See the module."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"rows--cursor", "rows--heading"}
@@ -37,7 +37,6 @@ class RowList(WithActions, ScrollView, can_focus=True):
         &:focus > .rows--cursor { background: $primary; color: $background; text-style: bold; }
     }
     """
-    ALLOW_SELECT = False  # a drag over lines that are drawn here would copy blanks
     ACTIONS = (
         Action("rows.up", ("up", "k"), "up", "Move up a line.", "List", shown=False),
         Action("rows.down", ("down", "j"), "down", "Move down a line.", "List", shown=False),
@@ -67,7 +66,6 @@ class RowList(WithActions, ScrollView, can_focus=True):
         self._draw_item = draw
         self._items: Sequence[Any] = ()
         self._keys: Sequence[str] = ()
-        self._drawn: dict[int, Strip] = {}
 
     # What it shows
 
@@ -82,7 +80,7 @@ class RowList(WithActions, ScrollView, can_focus=True):
             self.virtual_size = Size(self.size.width, len(items))
             self.call_after_refresh(self._into_view)  # how far it can scroll is known then
         self._into_view()
-        self._redraw()
+        self.redraw()
         self.post_message(self.Moved(self))
 
     @property
@@ -94,10 +92,6 @@ class RowList(WithActions, ScrollView, can_focus=True):
     def item(self) -> Any:
         """What is under the cursor, or None."""
         return self._items[self.cursor] if self.key else None
-
-    def line(self, y: int) -> str:
-        """What a line of it shows, as text."""
-        return self._line(y).text
 
     def select(self, key: str) -> bool:
         """Put the cursor on the line of this key; False if there is none."""
@@ -135,20 +129,13 @@ class RowList(WithActions, ScrollView, can_focus=True):
 
     # Drawing
 
-    def render_line(self, y: int) -> Strip:
-        strip = self._drawn[y] = self._line(y)
-        return strip
-
     def on_resize(self) -> None:
         self.virtual_size = Size(self.size.width, len(self._items))
         self._into_view()
         self.refresh()
 
-    def notify_style_update(self) -> None:
-        self._drawn.clear()
-        super().notify_style_update()
-
-    def _line(self, y: int) -> Strip:
+    def make_line(self, y: int) -> Strip:
+        """An item or a heading, or blanks below them."""
         width, base = self.size.width, self.rich_style
         place = y + self.scroll_offset.y
         if place >= len(self._items):
@@ -163,12 +150,6 @@ class RowList(WithActions, ScrollView, can_focus=True):
         lead = Segment(("▸" if under else " ").ljust(LEAD), style)
         segments = [Segment(s.text, style + (s.style or Style.null())) for s in _segments(text, self)]
         return Strip([lead, *segments]).adjust_cell_length(width, style)
-
-    def _redraw(self) -> None:
-        width = self.size.width
-        for y in range(self.size.height):
-            if self._drawn.get(y) != self._line(y):
-                self.refresh(Region(0, y, width, 1))
 
     # Where things are
 

@@ -16,14 +16,14 @@ from rich.style import Style
 from textual import events
 from textual.geometry import Region, Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from workbench.base.text import clean
 from workbench.runs.columns import Column
 from workbench.runs.tables import Cell, Heading, Table, allotted, fit, placed
 from workbench.runs.units import MISSING
-from workbench.tui.actions import Action, WithActions
+from workbench.tui.actions import Action
+from workbench.tui.widgets.drawn import DrawnLines
 
 GAP = 2
 """Cells between two columns; `tables.fit` counts on as many."""
@@ -50,7 +50,7 @@ class Marks:
     """Key of the row with a `Δ`."""
 
 
-class VirtualTable(WithActions, ScrollView, can_focus=True):
+class VirtualTable(DrawnLines):
     """See the module."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -72,7 +72,6 @@ class VirtualTable(WithActions, ScrollView, can_focus=True):
         & > .table--waiting { color: $text-warning; }
     }
     """
-    ALLOW_SELECT = False  # a drag over rows that are drawn as lines would copy blanks
     ACTIONS = (
         Action("table.up", ("up", "k"), "up", "Move up a row.", "Table", shown=False),
         Action("table.down", ("down", "j"), "down", "Move down a row.", "Table", shown=False),
@@ -118,7 +117,6 @@ class VirtualTable(WithActions, ScrollView, can_focus=True):
         self._shown: list[tuple[int, Heading, int]] = []
         """The columns that fit: place in `_columns`, heading, width."""
         self._texts: dict[str, tuple[str, ...]] = {}
-        self._drawn: dict[int, Strip] = {}
 
     # What it shows
 
@@ -146,13 +144,13 @@ class VirtualTable(WithActions, ScrollView, can_focus=True):
         self._keep_line(line)
         self._measure(range(min(SAMPLE, len(rows))))
         self._fit(name)
-        self._redraw()
+        self.redraw()
         self.post_message(self.Moved())
 
     def mark(self, marks: Marks) -> None:
         """Other marks before the same rows."""
         self._marks = marks
-        self._redraw()
+        self.redraw()
 
     @property
     def key(self) -> str:
@@ -168,10 +166,6 @@ class VirtualTable(WithActions, ScrollView, can_focus=True):
     def column(self) -> str:
         """The name of the column under the cursor; empty where there is none."""
         return self._shown[self._place][1].name if self._shown else ""
-
-    def line(self, y: int) -> str:
-        """What a line of it shows, as text."""
-        return self._line(y).text
 
     def go_to(self, place: int) -> None:
         """Put the cursor on a row, counted from 0; beyond the ends, on the last."""
@@ -216,6 +210,7 @@ class VirtualTable(WithActions, ScrollView, can_focus=True):
         self._go_to_column(self._place + 1)
 
     def on_click(self, event: events.Click) -> None:
+        """On the head, its column is chosen and told of; on a row, one goes there, and a double click opens it."""
         place = self._column_at(event.x)
         if event.y == 0:
             if place is not None:
@@ -232,11 +227,6 @@ class VirtualTable(WithActions, ScrollView, can_focus=True):
 
     # Drawing
 
-    def render_line(self, y: int) -> Strip:
-        """The head on the first line, rows below it, whatever they are scrolled to."""
-        strip = self._drawn[y] = self._line(y)
-        return strip
-
     def on_resize(self) -> None:
         self._fit(self.column)
         self._into_view()
@@ -248,11 +238,8 @@ class VirtualTable(WithActions, ScrollView, can_focus=True):
             self._fit(self.column)
         super().watch_scroll_y(old_value, new_value)
 
-    def notify_style_update(self) -> None:
-        self._drawn.clear()
-        super().notify_style_update()
-
-    def _line(self, y: int) -> Strip:
+    def make_line(self, y: int) -> Strip:
+        """The head on the first line, rows below it."""
         base, width = self.rich_style, self.size.width
         if y == 0:
             return self._head(base, width)
@@ -286,13 +273,6 @@ class VirtualTable(WithActions, ScrollView, can_focus=True):
 
     def _component(self, name: str) -> Style:
         return self.get_component_rich_style(name, partial=True)
-
-    def _redraw(self) -> None:
-        """Have the lines drawn again that are not as they were drawn last: over a slow line each costs time."""
-        width = self.size.width
-        for y in range(self.size.height):
-            if self._drawn.get(y) != self._line(y):
-                self.refresh(Region(0, y, width, 1))
 
     # Where things are
 
