@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shutil
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from workbench.base.text import clean
 from workbench.runs.summary import Summary
 from workbench.runs.trash import trashed
 from workbench.runs.user import read_user
+from workbench.tui.desk import Desk
 from workbench.tui.screens import runs_view
 from workbench.tui.screens.runs import RunsScreen
 from workbench.tui.screens.runs_dialogs import Ask, Choose, ChooseColumns, NoteEditor, Prompt
@@ -112,7 +114,7 @@ def test_the_runs_are_there_in_every_terminal(root: Path, size: tuple[int, int])
         if size == (20, 5):
             await one.press("down", "s", "g", "slash", "escape", "escape")
             return
-        await one.until(lambda: app.table.size.height and "test % ▼" in app.lines()[0])
+        assert "test % ▼" in app.lines()[0]
         assert "✗ failed" in app.lines()[3]
         assert "4 runs" in app.runs.query_one("TopLine").status  # type: ignore[attr-defined]
         assert app.table.gone == () if size == (160, 45) else "memory" in app.text("#runs-notes")
@@ -121,6 +123,23 @@ def test_the_runs_are_there_in_every_terminal(root: Path, size: tuple[int, int])
             assert "✓ finished" in app.runs.query_one(TextLines).plain
 
     told(root, story, size)
+
+
+def test_until_the_first_look_is_over_a_line_says_that_it_is_under_way(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, look = threading.Event(), Desk.look
+    monkeypatch.setattr(Desk, "look", lambda *given, **more: go_on.wait(20.0) and look(*given, **more))
+
+    async def play() -> None:
+        app = Bench(root)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.pause(0.1)
+            assert app.text("#runs-notes") == "looking at the runs"
+            go_on.set()
+            await Story(app, pilot).until(lambda: "too narrow for" in app.text("#runs-notes"))
+
+    asyncio.run(play())
 
 
 def test_an_empty_folder_says_what_makes_a_run_and_shows_it_when_it_is_there(tmp_path: Path) -> None:

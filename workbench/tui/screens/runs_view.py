@@ -108,6 +108,7 @@ class RunsView(WithActions, Screen[None]):
         """Names in the trash of what was deleted here."""
         self._desk: do.Desk | None = None
         self._looking = False
+        self._seen = False
         self._again = False
         self._whole = False
         self._hidden = False
@@ -121,8 +122,8 @@ class RunsView(WithActions, Screen[None]):
     def compose(self) -> ComposeResult:
         yield TopLine("Runs", cast("Workbench", self.app).PLACES)
         yield VirtualTable(_tone)
-        yield Static(Text("looking at the runs"), id="runs-empty")
-        yield Static(id="runs-notes")
+        yield Static(id="runs-empty")
+        yield Static(Text("looking at the runs"), id="runs-notes")
         yield TextLines(id="runs-preview")
         yield Prompt()
         yield Hints()
@@ -131,7 +132,6 @@ class RunsView(WithActions, Screen[None]):
         if self.view == View():
             self.view = view_of(self._last)
         self._desk = do.Desk(cast("Workbench", self.app).root)
-        self.add_class("-empty")  # until the first look is over: it says that it is under way
         self._watch = self.set_interval(WATCH_SECONDS, self._tick)
         self.watch(self.app, "app_focus", self._focus_is_back, init=False)
         self.look()
@@ -224,7 +224,7 @@ class RunsView(WithActions, Screen[None]):
     # Showing
 
     def _show(self, board: Board) -> None:
-        self.board = board
+        self.board, self._seen = board, True
         table = self.query_one(VirtualTable)
         self.marked = {run_id: None for run_id in self.marked if run_id in board.ids}
         columns = [_with_shape(column) if column.name == "state" else column for column in board.columns]
@@ -246,6 +246,8 @@ class RunsView(WithActions, Screen[None]):
 
     def _tell(self) -> None:
         """The line at the top and the one below the table."""
+        if not self._seen:
+            return  # the line says that the first look is under way
         board, view = self.board, self.view
         unit = "groups" if view.by else "runs"
         count = f"{len(board.rows):,} {unit}" + (f" of {len(board.ids):,}" if board.matching != len(board.ids) else "")
