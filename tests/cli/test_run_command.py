@@ -322,6 +322,22 @@ def test_two_who_ask_at_once_are_both_answered(done: Command) -> None:
     assert len({request.id for request in asked}) == 9
 
 
+def test_controllers_in_processes_of_their_own_are_each_answered_once() -> None:
+    run = Path("runs") / FIRST
+    factors = [1.5, 2.0, 3.0, 4.0]
+    with trainer(run) as asked:
+        controllers = [
+            subprocess.Popen(
+                [sys.executable, "-m", "workbench", "run", "lr", FIRST, "--factor", str(factor), "--timeout", "60"],
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            )
+            for factor in factors
+        ]  # fmt: skip
+        told = [controller.communicate(timeout=120)[0] for controller in controllers]
+    assert told == [f"{FIRST}: lr at step 7 (epoch 1)\n"] * 4
+    assert sorted(request.arguments["factor"] for request in asked) == factors
+
+
 def test_a_request_that_was_taken_and_not_answered_is_told(refused: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_steer, "LATE_ANSWER", 0.1)
     with trainer(Path("runs") / FIRST, outcome=""):
