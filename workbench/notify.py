@@ -92,19 +92,19 @@ def run_command(notify: Notify, end: End) -> str:
         return ""
     words = {"run": end.path.name, "path": str(end.path), "state": end.state, "text": end.text}
     arguments = [_filled(argument, words) for argument in notify.command]
-    with tempfile.TemporaryFile() as said:  # and no pipe: what it leaves in the background would hold that open
-        try:
-            done = subprocess.run(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=SECONDS,
-                                  stderr=said, check=False)  # fmt: skip
-        except (OSError, ValueError) as error:
-            return clean(f"notify.command: {arguments[0]}: {error}", 300)
-        except subprocess.TimeoutExpired:
-            return clean(f"notify.command: {arguments[0]}: ended after {SECONDS:g} s", 300)
-        if not done.returncode:
-            return ""
-        said.seek(0)
-        lines = said.read(100_000).decode(errors="replace").strip().splitlines()
-    return clean(f"notify.command: {arguments[0]}: exit code {done.returncode} {lines[-1] if lines else ''}", 300)
+    try:
+        with tempfile.TemporaryFile() as said:  # and no pipe: what it leaves in the background would hold that open
+            code = subprocess.run(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=SECONDS,
+                                  stderr=said, check=False).returncode  # fmt: skip
+            said.seek(0)
+            lines = said.read(100_000).decode(errors="replace").strip().splitlines()
+    except (OSError, ValueError) as error:
+        return clean(f"notify.command: {arguments[0]}: {error}", 300)
+    except subprocess.TimeoutExpired:
+        return clean(f"notify.command: {arguments[0]}: ended after {SECONDS:g} s", 300)
+    if code:
+        return clean(f"notify.command: {arguments[0]}: exit code {code} {lines[-1] if lines else ''}", 300)
+    return ""
 
 
 def _filled(argument: str, words: Mapping[str, str]) -> str:
