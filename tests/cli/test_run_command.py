@@ -20,6 +20,8 @@ import pytest
 from workbench import cli
 from workbench.commands import run_steer
 from workbench.commands.run import CHANGING, LOOKING
+from workbench.launch.orders import Order
+from workbench.launch.queue import Queue
 from workbench.runs import trash
 from workbench.runs.control import Inbox, Request
 from workbench.runs.journal import Journal
@@ -357,6 +359,14 @@ def test_ctrl_c_takes_the_request_back(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli.main(["run", "stop", FIRST]) == 130
     assert list((run / "control").iterdir()) == []
     held.release()
+
+
+def test_what_has_not_begun_is_refused_as_that(refused: Command) -> None:
+    Queue(Path("runs")).add(Order(profile="x = 1\n", way="detached", label="vit seed 3\x1b[2J"))
+    assert refused("stop", "vit").endswith(
+        "; vit seed 3\ufffd[2J has not begun: it waits in the queue (Q in the screen)"
+    )
+    assert "queue" not in refused("stop", "gmlp")
 
 
 def test_a_run_without_a_trainer_is_refused_with_what_goes_on(refused: Command) -> None:
