@@ -10,6 +10,7 @@ screen read the same settings; bell and OSC need a terminal, the command does no
 """
 
 import subprocess
+import tempfile
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -92,15 +93,17 @@ def run_command(notify: Notify, end: End) -> str:
     words = {"run": end.path.name, "path": str(end.path), "state": end.state, "text": end.text}
     arguments = [_filled(argument, words) for argument in notify.command]
     try:
-        done = subprocess.run(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=SECONDS,
-                              stderr=subprocess.PIPE, check=False)  # fmt: skip
+        with tempfile.TemporaryFile() as said:  # and no pipe: what it leaves in the background would hold that open
+            code = subprocess.run(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=SECONDS,
+                                  stderr=said, check=False).returncode  # fmt: skip
+            said.seek(0)
+            lines = said.read(100_000).decode(errors="replace").strip().splitlines()
     except (OSError, ValueError) as error:
         return clean(f"notify.command: {arguments[0]}: {error}", 300)
     except subprocess.TimeoutExpired:
         return clean(f"notify.command: {arguments[0]}: ended after {SECONDS:g} s", 300)
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        return clean(f"notify.command: {arguments[0]}: exit code {done.returncode} {said[-1] if said else ''}", 300)
+    if code:
+        return clean(f"notify.command: {arguments[0]}: exit code {code} {lines[-1] if lines else ''}", 300)
     return ""
 
 

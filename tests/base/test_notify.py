@@ -1,6 +1,7 @@
 """Telling of a run's end: only what is asked for, and nothing that a run's name could do harm with."""
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,10 @@ def test_a_command_that_fails_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch)
     assert "ended after 0.2 s" in run_command(
         Notify(command=(sys.executable, "-c", "import time; time.sleep(60)")), END
     )
+
+
+def test_a_command_that_leaves_something_in_the_background_is_not_waited_for(tmp_path: Path) -> None:
+    began = time.monotonic()
+    script = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(20)'])"
+    assert run_command(Notify(command=(sys.executable, "-c", script)), END) == ""
+    assert time.monotonic() - began < 15

@@ -20,6 +20,8 @@ import pytest
 from workbench import cli
 from workbench.commands import run_steer
 from workbench.commands.run import CHANGING, LOOKING
+from workbench.launch.orders import Order
+from workbench.launch.queue import Queue
 from workbench.runs import trash
 from workbench.runs.control import Inbox, Request
 from workbench.runs.journal import Journal
@@ -322,6 +324,22 @@ def test_two_who_ask_at_once_are_both_answered(done: Command) -> None:
     assert len({request.id for request in asked}) == 9
 
 
+def test_controllers_in_processes_of_their_own_are_each_answered_once() -> None:
+    run = Path("runs") / FIRST
+    factors = [1.5, 2.0, 3.0, 4.0]
+    with trainer(run) as asked:
+        controllers = [
+            subprocess.Popen(
+                [sys.executable, "-m", "workbench", "run", "lr", FIRST, "--factor", str(factor), "--timeout", "60"],
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            )
+            for factor in factors
+        ]  # fmt: skip
+        told = [controller.communicate(timeout=120)[0] for controller in controllers]
+    assert told == [f"{FIRST}: lr at step 7 (epoch 1)\n"] * 4
+    assert sorted(request.arguments["factor"] for request in asked) == factors
+
+
 def test_a_request_that_was_taken_and_not_answered_is_told(refused: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_steer, "LATE_ANSWER", 0.1)
     with trainer(Path("runs") / FIRST, outcome=""):
@@ -341,6 +359,14 @@ def test_ctrl_c_takes_the_request_back(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli.main(["run", "stop", FIRST]) == 130
     assert list((run / "control").iterdir()) == []
     held.release()
+
+
+def test_what_has_not_begun_is_refused_as_that(refused: Command) -> None:
+    Queue(Path("runs")).add(Order(profile="x = 1\n", way="detached", label="vit seed 3\x1b[2J"))
+    assert refused("stop", "vit").endswith(
+        "; vit seed 3\ufffd[2J has not begun: it waits in the queue (Q in the screen)"
+    )
+    assert "queue" not in refused("stop", "gmlp")
 
 
 def test_a_run_without_a_trainer_is_refused_with_what_goes_on(refused: Command) -> None:

@@ -125,6 +125,31 @@ def test_a_terminal_that_is_closed_ends_the_screen_within_a_second(opened: Open,
     assert not live.over
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_attach_shows_a_live_run_and_its_long_history_within_a_second(
+    tmp_path: Path, live: LiveRun, named: bool
+) -> None:
+    for epoch in range(2, 201):
+        for step in range(100):
+            live.writer.metrics({"kind": "step", "step": epoch * 100 + step, "epoch": epoch - 1 + step / 100,
+                                 "seconds": epoch + step / 100, "train_loss": 1 / epoch})  # fmt: skip
+        live.writer.metrics({"kind": "epoch", "epoch": epoch, "step": epoch * 100, "seconds": epoch * 2.0,
+                             "test_loss": 2 / epoch, "test_top1": 1 - 1 / epoch})  # fmt: skip
+    make_run(tmp_path / "runs", arch="newer")
+    words = [live.path.name[:-3]] if named else []
+    began = time.monotonic()
+    terminal = Terminal([sys.executable, "-m", "workbench", "attach", *words, "--runs", "runs"], tmp_path, 80, 24)
+    try:
+        text = terminal.wait_for("best 0.01 @200")
+        took = time.monotonic() - began
+        assert f"● running  {live.path.name}" in text
+        assert "[3 Train]" in text
+        assert took < float(os.environ.get("CNNWB_TEST_PATIENCE", "6"))  # one second on an idle machine
+        assert left(terminal) == 0
+    finally:
+        terminal.end()
+
+
 TERMINALS = {
     "no colour": ({"NO_COLOR": "1"}, False), "16 colours": ({"TERM": "xterm-16color"}, False),
     "linux": ({"TERM": "linux"}, True), "dumb": ({"TERM": "dumb"}, True),

@@ -32,10 +32,22 @@ def main(action: str, arguments: list[str]) -> int:
     parser.add_argument("--timeout", metavar="S", type=_seconds, default=10.0,
                         help="seconds to wait for the trainer's answer (default: 10)")  # fmt: skip
     options = parse(parser, arguments)
-    run = find_own(runs_root(options), options.run)
+    try:
+        run = find_own(runs_root(options), options.run)
+    except UserError as error:
+        raise UserError(f"{error}{_waiting(runs_root(options), options.run)}") from None
     _refuse_without_trainer(run, action, elsewhere(options))
     kind = "stop_after_epoch" if action == "stop" and options.after_epoch else action
     return _ask(run, kind, options.timeout, {"factor": options.factor} if action == "lr" else {})
+
+
+def _waiting(root: Path, reference: str) -> str:
+    """What is to be said of an order of that name, of which there is no run yet; empty where there is none."""
+    from workbench.launch.queue import Queue
+
+    labels = [entry.order.label for entry in Queue(root).waiting()]
+    names = [label for label in labels if label.startswith(reference)]
+    return f"; {shown(names[0], 80)} has not begun: it waits in the queue (Q in the screen)" if names else ""
 
 
 def _refuse_without_trainer(run: Path, action: str, runs: str) -> None:
