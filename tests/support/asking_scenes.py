@@ -281,5 +281,10 @@ def live(app: Workbench) -> None:
     """A run in a thread of this program, that takes its time to end."""
     order = Order(profile="x = 1\n", label="quick seed 0")
     app.launches.launcher.live = SimpleNamespace(  # type: ignore[assignment]
-        run_id=run_of(app, "resnet18"), order=order, begun=True, is_alive=lambda: True, stop=lambda cause: None
+        run_id=run_of(app, "resnet18"),
+        order=order,
+        begun=True,
+        is_over=False,
+        is_alive=lambda: True,
+        stop=lambda cause: None,
     )
