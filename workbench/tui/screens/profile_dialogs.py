@@ -101,7 +101,7 @@ class Pick(ModalScreen[str | None]):
     def on_resize(self) -> None:
         """As many lines as there are and have room, with the frame and what is always in sight: an `auto` height counts
         the lines beyond its greatest height for those of the frame."""
-        self.query_one(OptionList).styles.height = min(len(self.shown), max(3, self.app.size.height - 8))
+        self.query_one(OptionList).styles.height = min(len(self.shown), max(3, self.app.size.height - 6))
 
     def _fill(self, words: str) -> None:
         self._say("")
