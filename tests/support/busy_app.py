@@ -20,7 +20,8 @@ class Busy(Workbench):
         super().on_mount()
         order = Order(profile="x = 1\n", label=Path(sys.argv[2]).read_text())
         self.launches.launcher.live = SimpleNamespace(  # type: ignore[assignment]
-            order=order, run_id="", begun=True, is_alive=lambda: True, stop=lambda cause: None, outcome=None, error="",
+            order=order, run_id="", begun=True, is_over=False, is_alive=lambda: True, stop=lambda cause: None,
+            outcome=None, error="",
             narrator=SimpleNamespace(run=None, last=order.label),
         )  # fmt: skip
 

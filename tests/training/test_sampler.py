@@ -1,10 +1,12 @@
 """system.jsonl: what a run takes of its machine, written beside the training."""
 
+import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from fake_nvml import Driver
 from training_helpers import Quiet, fingerprint, train, write_profile
@@ -70,6 +72,38 @@ def test_processor_time_counts_from_the_beginning_of_the_run() -> None:
     while time.process_time() - spent < 0.05:
         pass
     assert usage.look()["cpu"] <= 0.01  # 0.05 s of a core in a thousand, however much the process took before
+
+
+BUSY = """
+import time
+held = bytearray(150_000_000)
+while time.process_time() < 0.3:
+    pass
+print(flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("own_session", [False, True])
+def test_children_count_with_what_they_did_meanwhile_and_other_sessions_not_at_all(
+    own_session: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Usage(time.monotonic(), time.process_time())
+    child = subprocess.Popen([sys.executable, "-c", BUSY], stdout=subprocess.PIPE, start_new_session=own_session)
+    try:
+        assert child.stdout is not None
+        child.stdout.readline()
+        seconds = time.monotonic() - before._at
+        assert (before.look()["cpu"] * seconds > 0.25) != own_session
+        monkeypatch.setattr(sampler, "SURELY_OLDER", 0.0)
+        old = Usage(time.monotonic() - 0.01, time.process_time())  # the child has done its work before that
+        found = old.look()
+        assert found["cpu"] * 0.01 < 0.25
+        own = psutil.Process().memory_info().rss
+        assert (found["memory"] > own + 140_000_000) != own_session
+    finally:
+        child.kill()
+        child.wait()
 
 
 class Quick(Sampler):

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from driving import screen_text
 from made_runs import make_run
 from textual.command import CommandPalette
 from textual.events import Key
@@ -291,6 +292,27 @@ def test_the_mouse_does_what_the_keys_do(tmp_path: Path) -> None:
         assert app.current_mode == "runs"
 
     in_app(app, story)
+
+
+def test_of_many_toasts_the_newest_are_seen_and_over_a_dialog_one() -> None:
+    app = Workbench(Path("runs"), preload=False)
+
+    async def play() -> None:
+        async with app.run_test(size=(80, 24), notifications=True) as pilot:
+            await pilot.pause()
+            for number in range(9):
+                app.notify(f"toast {number} " + "words " * 20)
+            await pilot.pause()
+            assert [toast.message[:7] for toast in app._notifications] == [f"toast {number}" for number in range(5, 9)]
+            await pilot.press("Q")
+            await pilot.pause()
+            app.notify("the newest")
+            await pilot.pause()
+            text = screen_text(app)
+            assert "the newest" in text
+            assert "toast" not in text
+
+    asyncio.run(play())
 
 
 def test_no_toast_is_over_a_line_that_is_typed(tmp_path: Path) -> None:

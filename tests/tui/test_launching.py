@@ -157,7 +157,7 @@ def test_detached_is_one_key_or_a_setting_and_can_start_beside_others(tmp_path: 
     async def story(app: Workbench, pilot: Pilot[None]) -> None:
         app.launch(quick())
         await until(pilot, lambda: isinstance(app.screen, LaunchDialog))
-        assert "detached: its own process, which goes on" in text(app)
+        assert "detached: a process of its own; quit any time" in text(app)
         await pilot.press("enter")
         await until(pilot, lambda: scripted == [tmp_path])
         app.launch(quick())

@@ -5,6 +5,7 @@ touches neither tensors nor generators: results are the same to the bit with and
 a line.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +21,8 @@ SECONDS = 10.0
 """Between two lines: a day is 8,640 of them, 2 MB."""
 END_SECONDS = 1.0
 """How long the end of a run waits for a driver that does not answer."""
+SURELY_OLDER = 2.0
+"""Seconds: a system tells when a process began to the second."""
 
 Place = tuple[int, float, float]
 """Where the training is: step, epoch with its fraction, seconds of all attempts."""
@@ -97,27 +100,43 @@ class Usage:
         self._psutil = psutil
         self._own = psutil.Process()
         self._at = since
+        self._looked = time.time() - (time.monotonic() - since)
         self._spent = {self._own.pid: spent}
 
     def look(self) -> dict[str, Any]:
         """`cpu`: cores busy since the last look, `memory`: bytes; empty where the system does not tell."""
         now = time.monotonic()
         spent: dict[int, float] = {}
-        memory = 0
+        busy, memory = 0.0, 0
         try:
             for process in self._family():
                 with suppress(self._psutil.NoSuchProcess):  # it has ended meanwhile
-                    spent[process.pid] = _seconds(process)
+                    spent[process.pid] = seconds = _seconds(process)
                     memory += process.memory_info().rss
+                    busy += max(0.0, seconds - self._before(process, seconds))
         except self._psutil.Error:
             return {}
-        busy = sum(max(0.0, seconds - self._spent.get(pid, 0.0)) for pid, seconds in spent.items())
         cores = busy / max(now - self._at, 1e-3)
-        self._at, self._spent = now, spent
+        self._at, self._looked, self._spent = now, time.time(), spent
         return {"cpu": round(cores, 2), "memory": memory}
 
+    def _before(self, process: Any, seconds: float) -> float:
+        """What a process had spent at the last look. One that is older, and was not seen, is taken to have rested."""
+        if process.pid in self._spent:
+            return self._spent[process.pid]
+        return seconds if process.create_time() < self._looked - SURELY_OLDER else 0.0
+
     def _family(self) -> list[Any]:
-        return [self._own, *self._own.children(recursive=True)]
+        """Not those in sessions of their own: the screen has started other runs in them."""
+        children = self._own.children(recursive=True)
+        return [self._own, *(child for child in children if _session(child.pid) == _session(0))]
+
+
+def _session(pid: int) -> int:
+    """0 where the system has none, or the process has ended."""
+    with suppress(OSError, AttributeError):
+        return os.getsid(pid)
+    return 0
 
 
 def _seconds(process: Any) -> float:

@@ -1,4 +1,5 @@
-"""What the app knows of the terminal and of the line to it: whether that is slow, and that all must be drawn anew."""
+"""What the app knows of the terminal and of the line to it: whether that is slow, that all must be drawn anew, and how
+many toasts it has room for."""
 
 import time
 
@@ -6,11 +7,14 @@ from textual import events
 from textual.app import App
 from textual.driver import Driver
 from textual.reactive import reactive
+from textual.screen import ModalScreen
 
 from workbench.tui.slow_line import SlowLine
 
 LOOK_SECONDS = 1.0
 """Between two looks at the line."""
+TOASTS, TOASTS_OVER_A_DIALOG = 4, 1
+"""At once, at most. A dialog wants to be read itself."""
 
 
 class AtTerminal(App[None], inherit_bindings=False):
@@ -40,6 +44,13 @@ class AtTerminal(App[None], inherit_bindings=False):
         if slow and not self._told_of_line:
             self._told_of_line = True
             self.notify("slow line: one chart, drawn every 2 s", markup=False)
+
+    def _refresh_notifications(self) -> None:
+        """The newest: of more toasts than there is room for Textual would show the oldest."""
+        most = TOASTS_OVER_A_DIALOG if isinstance(self.screen, ModalScreen) else TOASTS
+        for toast in list(self._notifications)[:-most]:
+            self._unnotify(toast, refresh=False)
+        super()._refresh_notifications()
 
     async def on_event(self, event: events.Event) -> None:
         """What another size makes of what is shown, every terminal has its own mind about."""

@@ -93,7 +93,7 @@ class QueueDialog(Dialog[str | None]):
         if run:
             self.dismiss(run)
         elif kind == "failed":
-            self.notify(entry.why(), severity="error", markup=False)
+            self.notify(clean(entry.why(), 300), severity="error", markup=False)
 
     def action_move(self, by: int) -> None:
         """Another place in the queue."""
