@@ -175,7 +175,7 @@ def test_detached_is_one_key_or_a_setting_and_can_start_beside_others(tmp_path: 
         await pilot.press("d")
         assert "thread: in this program" in text(app)
         await pilot.press("n")
-        assert "one run at a time in this program" in said(app)
+        await until(pilot, lambda: "one run at a time in this program" in said(app))
 
     play(tmp_path, story, settings=Settings(launch="detached"))
 
