@@ -13,7 +13,7 @@ from workbench.tui.slow_line import SlowLine
 
 LOOK_SECONDS = 1.0
 """Between two looks at the line."""
-TOASTS, TOASTS_OVER_A_DIALOG = 4, 1
+TOASTS, TOASTS_OVER_A_DIALOG = 4, 2
 """At once, at most. A dialog wants to be read itself."""
 
 
