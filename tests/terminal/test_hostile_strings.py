@@ -197,38 +197,32 @@ def see(terminal: Terminal, surfaces: Sequence[Surface]) -> None:
         assert terminal.process.poll() is None, surface.name
 
 
-def test_nothing_hostile_reaches_the_terminal_from_any_surface(folder: Path) -> None:
-    terminal = Terminal([sys.executable, "-m", "workbench", "--runs", str(folder)], folder.parent, 100, 30)
+def see_all(terminal: Terminal, surfaces: Sequence[Surface], last: bytes) -> None:
+    """From the first picture to the end, which the key `last` asks for."""
     try:
         terminal.wait_for("76 networks")
-        see(terminal, SURFACES)
+        see(terminal, surfaces)
         assert MARKUP[:6] in terminal.said, "the hostile strings were never shown"
         assert "hacked" not in terminal.screen.title + terminal.screen.icon_name
-        os.write(terminal.controller, b"\x11")
+        os.write(terminal.controller, last)
         while terminal.read():
             pass
         assert terminal.process.wait(timeout=20) == 0
         assert b"Traceback" not in terminal.raw
     finally:
         terminal.end()
+
+
+def test_nothing_hostile_reaches_the_terminal_from_any_surface(folder: Path) -> None:
+    command = [sys.executable, "-m", "workbench", "--runs", str(folder)]
+    see_all(Terminal(command, folder.parent, 100, 30), SURFACES, b"\x11")
 
 
 def test_nor_from_anything_that_asks(asked: Path) -> None:
     support = str(Path(__file__).parents[1] / "support")
     command = [sys.executable, "-m", "busy_app", str(asked), str(asked.parent / "label")]
-    terminal = Terminal(command, asked.parent, 100, 30, {"PYTHONPATH": os.pathsep.join((str(CHECKOUT), support))})
-    try:
-        terminal.wait_for("76 networks")
-        see(terminal, ASKING)
-        assert MARKUP[:6] in terminal.said, "the hostile strings were never shown"
-        assert "hacked" not in terminal.screen.title + terminal.screen.icon_name
-        os.write(terminal.controller, b"q")
-        while terminal.read():
-            pass
-        assert terminal.process.wait(timeout=20) == 0
-        assert b"Traceback" not in terminal.raw
-    finally:
-        terminal.end()
+    environ = {"PYTHONPATH": os.pathsep.join((str(CHECKOUT), support))}
+    see_all(Terminal(command, asked.parent, 100, 30, environ), ASKING, b"q")
 
 
 @pytest.mark.parametrize("words", PRINTING, ids=lambda words: " ".join(words)[:16])
