@@ -308,7 +308,7 @@ def test_of_many_toasts_the_newest_are_seen_and_fewer_over_a_dialog() -> None:
             await pilot.pause()
             app.notify("the newest")
             await pilot.pause()
-            assert [toast.message for toast in app._notifications] [-1:] == ["the newest"]
+            assert [toast.message for toast in app._notifications][-1:] == ["the newest"]
             assert "the newest" in screen_text(app)
 
     asyncio.run(play())
