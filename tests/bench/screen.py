@@ -10,8 +10,8 @@ and to go away is off the clock.
 The app is the workbench's own, on the Train screen of that run: it reads the run directory's new lines in a thread of
 its own and draws two charts, figures, events and the log anew, at most `--hz` times a second.
 
-That is the part `beside`. `--only first,bytes,chart,table,quit` measures what the screen costs by itself: see
-`tests/bench/screen_parts.py`. `--only all` measures these five.
+That is the part `beside`. `--only first,attach,bytes,chart,table,quit` measures what the screen costs by itself:
+see `tests/bench/screen_parts.py`. `--only all` measures these six.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ from workbench.tui.app import Workbench
 from workbench.tui.settings import Settings
 
 BAR = 0.97
-PARTS = ("first", "bytes", "chart", "table", "quit")
+PARTS = ("first", "attach", "bytes", "chart", "table", "quit")
 COLUMNS, ROWS = 120, 40
 LEAD_SECONDS = 1.0
 """After the app has appeared, or has gone: then the clock starts."""
@@ -61,7 +61,7 @@ def main() -> None:
         "--switch", type=float, default=0.0, help="interpreter's switch interval in seconds, else as is"
     )
     parser.add_argument(
-        "--only", default="beside", help="beside (default), or of first, bytes, chart, table, quit; all: these"
+        "--only", default="beside", help="beside (default), or of first, attach, bytes, chart, table, quit; all: these"
     )
     parser.add_argument("--points", type=int, default=1_000_000, help="of each of the eight runs of the part chart")
     parser.add_argument("--runs", type=int, default=10_000, help="of the part table")

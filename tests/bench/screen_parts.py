@@ -1,6 +1,7 @@
 """What the screen itself costs: parts of `tests.bench.screen` besides the run beside it. Each figure has its bar.
 
     first   seconds from the command to the first byte that shows a network's name, on a real pseudo-terminal
+    attach  seconds from `cnn-workbench attach` to the figures of a run under way, with 200 epochs behind it
     bytes   bytes a second on the line with a live run shown, and with nothing new on any screen; the screen's own
             share of a core meanwhile
     chart   what new lines of eight runs of a million points cost until their chart is drawn again
@@ -43,7 +44,7 @@ from workbench.tui.settings import Settings
 from workbench.tui.widgets.chart import strip_of
 from workbench.tui.widgets.table import VirtualTable
 
-BARS = {"first": 0.5, "80x24": 6000, "160x45": 12_000, "idle": 0, "chart": 0.010, "table": 0.050}
+BARS = {"first": 0.5, "attach": 1.0, "80x24": 6000, "160x45": 12_000, "idle": 0, "chart": 0.010, "table": 0.050}
 """Seconds, and bytes a second."""
 
 FIRST_NAME = b"alexnet"
@@ -62,7 +63,9 @@ CHART = (160, 24)
 class Program:
     """The workbench in a pseudo-terminal that somebody reads, with `home` for its settings and caches."""
 
-    def __init__(self, root: Path, home: Path, columns: int, rows: int, **environ: str) -> None:
+    def __init__(
+        self, root: Path, home: Path, columns: int, rows: int, command: Sequence[str] = (), **environ: str
+    ) -> None:
         self.controller, terminal = pty.openpty()
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         places = {f"XDG_{kind}_HOME": str(home) for kind in ("CONFIG", "CACHE", "STATE")}
@@ -71,7 +74,7 @@ class Program:
         }
         self.began = time.perf_counter()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "workbench", "--runs", str(root)],
+            [sys.executable, "-m", "workbench", *command, "--runs", str(root)],
             stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True,
             env={**given, **places, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8", **environ},
         )  # fmt: skip
@@ -114,12 +117,14 @@ class Program:
 
 
 @contextlib.contextmanager
-def program(root: Path, columns: int, rows: int, screen: str = "models", **environ: str) -> Iterator[Program]:
+def program(
+    root: Path, columns: int, rows: int, screen: str = "models", command: Sequence[str] = (), **environ: str
+) -> Iterator[Program]:
     with tempfile.TemporaryDirectory() as home:
         place = Path(home, "cnn-workbench", "settings.toml")
         place.parent.mkdir()
         place.write_text(f'screen = "{screen}"\n')
-        started = Program(root, Path(home), columns, rows, **environ)
+        started = Program(root, Path(home), columns, rows, command, **environ)
         try:
             yield started
         finally:
@@ -157,6 +162,11 @@ class Growing(threading.Thread):
 
     def run(self) -> None:
         while not self.over.wait(1 / STEPS):
+            self.write()
+
+    def write(self, steps: int = 1) -> None:
+        """So many lines of steps, with the epochs that they end, and then the status."""
+        for _ in range(steps):
             self.step += 1
             line = made.step_line(self.step * 10) | {"epoch": self.step / 40}
             self.run_.metrics(line)
@@ -166,10 +176,10 @@ class Growing(threading.Thread):
                 place = {"epoch": epoch, "step": self.step * 10, "seconds": float(self.step)}
                 self.run_.metrics({"kind": "epoch", **place, **figures})
                 self.run_.event("epoch", epoch=epoch, step=self.step * 10)
-            self.run_.status(
-                force=True, state="running", epoch=self.step // 40, epochs=90, step=self.step * 10, steps=36_000,
-                images_per_second=1800.0 + self.step % 50, eta=3600.0 - self.step, seconds=self.step / STEPS,
-            )  # fmt: skip
+        self.run_.status(
+            force=True, state="running", epoch=self.step // 40, epochs=300, step=self.step * 10, steps=120_000,
+            images_per_second=1800.0 + self.step % 50, eta=36_000.0 - self.step, seconds=self.step / STEPS,
+        )  # fmt: skip
 
     def end(self) -> None:
         self.over.set()
@@ -177,6 +187,25 @@ class Growing(threading.Thread):
         self.run_.event("finished")
         self.run_.status(force=True, state="finished")
         self.run_.close()
+
+
+def attach(blocks: int) -> dict[str, Any]:
+    """Time from the command to the figures of a run under way, which has been at it for 200 epochs."""
+    taken = []
+    with tempfile.TemporaryDirectory() as folder:
+        live = Growing(Path(folder))
+        live.write(200 * 40)
+        live.start()
+        try:
+            for block in range(blocks + 1):
+                with program(Path(folder), 80, 24, command=["attach"]) as shown:
+                    seconds = shown.until(b"images/s")
+                taken += [seconds] if block else []  # the first one fills the system's caches
+        finally:
+            live.end()
+    figures = spread(taken)
+    return {"attach": {**figures, "epochs": 200, "lines": 8000, "bar": BARS["attach"], "unit": "s",
+                       "holds": figures["median"] <= BARS["attach"]}}  # fmt: skip
 
 
 def line_bytes(seconds: float) -> dict[str, Any]:
@@ -293,6 +322,8 @@ def measure(wanted: Sequence[str], options: Any) -> dict[str, Any]:
     parts: dict[str, Any] = {}
     if "first" in wanted:
         parts |= first(options.blocks)
+    if "attach" in wanted:
+        parts |= attach(options.blocks)
     if "bytes" in wanted:
         parts |= line_bytes(options.seconds)
     if "chart" in wanted:

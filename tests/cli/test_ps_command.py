@@ -30,7 +30,7 @@ def test_what_lives_and_what_waits(tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(["ps", "--runs", str(tmp_path)]) == 0
     text = capsys.readouterr().out
     assert run.path.name in text
-    for words in ("● running", "1/4", "cpu", f"{os.getpid()} on "):
+    for words in ("● running", "1/4", "00:06", "cpu", f"{os.getpid()} on "):
         assert words in text
     assert "vgg11" not in text
     assert "waits 1: next\N{REPLACEMENT CHARACTER}[2J [/b], begins in a process of its own" in text
@@ -39,7 +39,7 @@ def test_what_lives_and_what_waits(tmp_path: Path, capsys: pytest.CaptureFixture
     found = json.loads(capsys.readouterr().out)
     assert [live["run"] for live in found["live"]] == [str(run.path)]
     assert found["live"][0]["pid"] == os.getpid()
-    assert (found["live"][0]["epoch"], found["live"][0]["epochs"]) == (1, 4)
+    assert [found["live"][0][name] for name in ("epoch", "epochs", "eta")] == [1, 4, 6.0]
     assert found["waiting"][0]["way"] == "detached"
     run.end()
 
