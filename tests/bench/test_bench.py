@@ -239,7 +239,7 @@ def test_a_program_is_timed_to_its_first_content_and_counted_by_what_it_writes(t
 
 
 def test_a_part_that_there_is_not_is_told() -> None:
-    with pytest.raises(SystemExit, match="no such part: chrat; there are first, bytes, chart, table"):
+    with pytest.raises(SystemExit, match="no such part: chrat; there are first, attach, bytes, chart, table"):
         screen.parts(argparse.Namespace(only="chart,chrat"))
 
 
